@@ -1,0 +1,1 @@
+"""DeepEvent: a live monitor and training server. The client lives here; see docs/architecture.md."""

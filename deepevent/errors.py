@@ -1,0 +1,104 @@
+"""What can go wrong, as a tree.
+
+DeepEventError
+├── SettingsError          a flag, variable or settings file has a value that cannot be used
+├── JournalError           the spool could not be written or read
+│   └── RecordDamaged      a record's CRC or size is wrong
+├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
+├── ServerUnreachable      no answer from the server
+├── ServerRefused          the server answered, and said no (status, detail)
+└── StoreError             the database
+    ├── StoreBusy          try again after `retry_after_s`
+    ├── StoreTooNew        made by a newer DeepEvent
+    ├── SequenceGap        a batch starts after `expected`
+    ├── RunNotFound
+    ├── RunDeleted
+    ├── FilterError        a filter or sort key with a mistake, at `position`
+    └── BlobInvalid        a blob whose content is not what its hash says, or that is too large
+
+Libraries raise these; only the command line prints and exits.
+"""
+
+from __future__ import annotations
+
+
+class DeepEventError(Exception):
+    """Root of all errors of DeepEvent."""
+
+
+class SettingsError(DeepEventError):
+    """A flag, variable or settings file has a value that cannot be used."""
+
+
+class JournalError(DeepEventError):
+    """The spool could not be written or read."""
+
+
+class RecordDamaged(JournalError):
+    """A journal record's CRC or size is wrong."""
+
+
+class BatchInvalid(DeepEventError):
+    """A batch can never be accepted: wrong magic, version, size, CRC or content."""
+
+
+class ServerUnreachable(DeepEventError):
+    """No answer came from the server."""
+
+
+class ServerRefused(DeepEventError):
+    """The server answered and said no.
+
+    Attributes:
+        status: the HTTP status.
+        detail: the server's sentence.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"the server answered {status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+class StoreError(DeepEventError):
+    """The database could not do what was asked."""
+
+
+class StoreBusy(StoreError):
+    """The store cannot take more now; try again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreTooNew(StoreError):
+    """The database was made by a newer DeepEvent."""
+
+
+class SequenceGap(StoreError):
+    """A batch starts behind the next expected sequence."""
+
+    def __init__(self, message: str, expected: int) -> None:
+        super().__init__(message)
+        self.expected = expected
+
+
+class RunNotFound(StoreError):
+    """No run has this id."""
+
+
+class RunDeleted(StoreError):
+    """The run was deleted; nothing more is taken for it."""
+
+
+class FilterError(StoreError):
+    """A filter or sort key with a mistake at `position` (0-based)."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class BlobInvalid(StoreError):
+    """A blob's content is not what its hash says, or it is too large."""

@@ -1,0 +1,1 @@
+"""The cascade face detector, its training and the demo."""
