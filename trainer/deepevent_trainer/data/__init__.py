@@ -1,0 +1,1 @@
+"""Photographs and their annotations, from files to training crops."""
