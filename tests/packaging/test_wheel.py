@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(wheel: Path, extras: str, folder: Path) -> Path:
-    """Make a virtual environment in `folder` with nothing but the wheel and its extras; return its bin folder."""
+    """Make a virtual environment in `folder` with the wheel and its extras alone; return its bin folder."""
     run(sys.executable, "-m", "venv", folder)
     pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, "--constraint", ROOT / "constraints.txt", f"{wheel}{extras}")
