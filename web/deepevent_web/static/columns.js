@@ -5,7 +5,7 @@
 import { direction, place } from "./metrics.js";
 import { param } from "./router.js";
 
-const MOST_BY_ITSELF = 3;
+const MOST_BY_ITSELF = 2;
 
 /** All metric names of these runs, by name. @param {{metrics?: object}[]} runs @returns {string[]} */
 export function metricNames(runs) {

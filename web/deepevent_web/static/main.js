@@ -23,7 +23,9 @@ api.onUnauthorised(() => {
   live.disconnect();
   goToSignIn();
 });
-render(html`<${App} />`, document.getElementById("app"));
+const root = document.getElementById("app");
+root.replaceChildren();
+render(html`<${App} />`, root);
 
 if (route.value.page !== "signin") {
   api

@@ -8,13 +8,14 @@ import { escapeName } from "./components/chart.js";
 import { cut, number } from "./format.js";
 
 const MOST_MARKS = 200;
+const MOST_LABELS = 6;
 const UNIFIED_MOST = 10;
 const VARIANT_DASH = ["solid", "longdash", "dashdot", "longdashdot"];
 const AXIS_NAMES = { step: "step", epoch: "epoch", time: "time", relative: "seconds since the start" };
 
 /**
  * @param {{curve: object, run: {id: string, name: string}, colour: string, variant: number, role: string}[]} lines
- * @param {{x: string, log: boolean, smoothing: boolean, several: boolean, range?: {from: number, to: number}|null, bad: string}} view
+ * @param {{x: string, log: boolean, smoothing: boolean, several: boolean, range?: {from: number, to: number}|null, bad: string, panel: string}} view
  * @returns {{traces: object[], layout: object, hidden: number}} hidden: values a logarithmic axis cannot show
  */
 export function chartData(lines, view) {
@@ -53,6 +54,7 @@ export function chartData(lines, view) {
     },
     yaxis: { type: view.log ? "log" : "linear", autorange: true, dtick: view.log ? "D2" : undefined },
   };
+  layout.annotations = marks.slice(0, MOST_LABELS).map((trace) => labelOf(trace, view));
   return { traces: [...raw, ...main, ...marks], layout, hidden };
 }
 
@@ -79,15 +81,18 @@ function mark(line, name, view) {
   const words = shown.map(({ value }) => (value === "NaN" ? "NaN" : value.startsWith("-") ? "−Inf" : "+Inf"));
   return {
     ...base(name, shown.map(({ x }) => (view.x === "time" ? x * 1000 : x)), y, { run: run.id, metric: curve.metric, rank: curve.rank, role: "nonfinite" }),
-    mode: "markers+text",
+    mode: "markers",
     marker: { color: view.bad, size: 9, symbol: "triangle-down" },
-    text: words.map((word, i) => (i === 0 || word !== words[i - 1] ? word : "")),
     customdata: words,
-    textposition: "top center",
-    textfont: { color: view.bad, size: 11 },
     cliponaxis: false,
     hovertemplate: `%{customdata}<extra>%{fullData.name}</extra>`,
   };
+}
+
+/** The word over the first mark of a curve, on the panel's colour so that it is legible among lines. */
+function labelOf(trace, view) {
+  const y = view.log ? Math.log10(trace.y[0]) : trace.y[0];
+  return { x: trace.x[0], y, text: trace.customdata[0], showarrow: false, yshift: 14, bgcolor: view.panel, borderpad: 1, font: { color: view.bad, size: 11 } };
 }
 
 function heightBefore(curve, x) {

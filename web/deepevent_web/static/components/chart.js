@@ -21,9 +21,12 @@ let frame = null;
 
 function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
+    const { nonce } = document.querySelector("script[nonce]");
+    // Plotly adds its rules to the style element of this name; ours carries the nonce that the page's policy asks for.
+    const style = Object.assign(document.createElement("style"), { id: "plotly.js-style-global", nonce });
+    document.head.append(style);
+    const script = Object.assign(document.createElement("script"), { nonce });
     script.src = document.querySelector('meta[name="plotly-url"]').content;
-    script.nonce = document.querySelector("script[nonce]").nonce;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => reject(new Error("The chart library did not load"));
     requestAnimationFrame(() => setTimeout(() => document.head.append(script)));

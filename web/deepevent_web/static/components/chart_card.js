@@ -74,7 +74,7 @@ export function ChartCard({ title, metrics, runs, colours, series }) {
       return { curve: data.current.held.curves[i], run: s.of, role: s.role, colour: token(colour?.token || "--r0"), variant: colour?.variant || 0 };
     });
     return chartData(lines.filter((line) => line.curve), {
-      x: settings.x, log, smoothing: settings.weight > 0, several: metrics.length > 1 || runs.length === 1, range, bad: token("--bad"),
+      x: settings.x, log, smoothing: settings.weight > 0, several: metrics.length > 1 || runs.length === 1, range, bad: token("--bad"), panel: token("--panel"),
     });
   };
 
@@ -95,19 +95,19 @@ export function ChartCard({ title, metrics, runs, colours, series }) {
     <header>
       <h3><${Name} text=${title} most=${34} /></h3>
       ${top ? html`<p class="best" title=${top.step === null ? undefined : `at step ${top.step}`}>best <b>${value(top.value)}</b>${runs.length > 1 ? html` · <${Swatch} colour=${colours.get(top.run.id)} /><${Name} text=${top.run.name} most=${22} />` : ""}</p>` : null}
+      <span class="card-tools">
+        ${range ? html`<button class="quiet" title="show all of the curve again (or press twice in the chart)" onClick=${() => setRange(null)}>whole range</button>` : null}
+        <button class="quiet" aria-pressed=${log} title="logarithmic scale" onClick=${flip}>log</button>
+      </span>
     </header>
     <${Chart} key_=${title} label=${`Chart of ${title} over ${settings.x}`} version=${drawn.map(identity).join("|")} build=${build} highlighted=${hovered.value}
       onVisible=${(visible) => visible && setSeen(true)} onZoom=${zoom} onHover=${(run) => (hovered.value = run)} onFail=${setFailure} />
     ${status.waiting && seen ? html`<p class="chart-note waiting-note" aria-busy="true">loading …</p>` : null}
     ${failure || status.error ? html`<p class="chart-note bad" role="alert">${(failure || status.error).message}</p>` : null}
-    <footer>
+    ${status.nonfinite || status.hidden ? html`<footer>
       ${status.nonfinite ? html`<span class="bad">${status.nonfinite} non-finite ${status.nonfinite === 1 ? "value" : "values"}</span>` : null}
       ${status.hidden ? html`<span class="warn">${status.hidden} values ≤ 0 have no place on a log scale</span>` : null}
-      <span class="card-tools">
-        ${range ? html`<button class="quiet" onClick=${() => setRange(null)}>whole range</button>` : null}
-        <button class="quiet" aria-pressed=${log} onClick=${flip}>log</button>
-      </span>
-    </footer>
+    </footer>` : null}
   </article>`;
 }
 

@@ -17,7 +17,7 @@ function Facts({ run }) {
     ["Created", moment(number(run.created))],
     ["Started", moment(number(run.started))],
     run.finished ? ["Finished", moment(number(run.finished))] : ["Heard from", ago(number(run.heartbeat), now.value)],
-    ["Duration", duration(run.duration_s)],
+    ["Duration", duration(run.status === "running" && run.started ? now.value - number(run.started) : run.duration_s)],
     ["Host", run.host || "–"],
     ["Group", run.group || "–"],
     ["Id", html`<code>${run.id}</code>`],
@@ -51,8 +51,8 @@ export function Overview({ run }) {
     <${Facts} run=${run} />
     <${Tree} title="Config" values=${run.config} empty="The script gave no config: deepevent.start(config={…})." />
     <${Tree} title="Summary" values=${run.summary} empty="" />
-    <${Metrics} run=${run} />
     <${Tree} title="Environment" values=${run.environment} empty="" />
+    <${Metrics} run=${run} />
     <${Artifacts} run=${run} />
   </div>`;
 }

@@ -54,10 +54,14 @@ function nearest(boxes, x, y) {
   return found;
 }
 
+/** Where there are many boxes each is fainter, so that where they gather can be seen. */
+const FEW_BOXES = 40;
+const LEAST_ALPHA = 0.12;
+
 const LOOK = {
-  window: { colour: "--box-window", width: 1, alpha: 0.75 },
+  window: { colour: "--box-window", width: 1.2, many: 0.9 },
   accepted: { colour: "--box-accepted", width: 3 },
-  before: { colour: "--box-before", width: 1, dash: [3, 3], alpha: 0.8 },
+  before: { colour: "--box-before", width: 1, dash: [3, 3], many: 0.6 },
   parent: { colour: "--box-before", width: 2, dash: [4, 3] },
   child: { colour: "--box-accepted", width: 2 },
   picked: { colour: "--box-picked", width: 3 },
@@ -82,9 +86,9 @@ function draw(canvas, image, size, boxes) {
     const look = LOOK[style];
     pen.strokeStyle = token(look.colour);
     pen.lineWidth = look.width;
-    pen.globalAlpha = style === "window" && n > 400 ? Math.max(0.12, 0.75 * (400 / n)) : look.alpha ?? 1;
+    pen.globalAlpha = look.many ? Math.max(LEAST_ALPHA, Math.min(look.many, look.many * Math.sqrt(FEW_BOXES / n))) : 1;
     pen.setLineDash(look.dash || []);
-    if (look.dash || look.width >= 2) {
+    if (look.width >= 2) {
       // A dark edge keeps the line legible on bright and on dark parts of the photograph.
       pen.save();
       pen.strokeStyle = token("--box-edge");

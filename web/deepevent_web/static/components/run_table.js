@@ -38,7 +38,7 @@ function Row({ run, colour, chosen, several }) {
   return html`<tr ref=${row} class=${`${on ? "on" : ""} ${at ? "at" : ""} ${hovered.value === run.id ? "hovered" : ""}`}
       onMouseEnter=${() => on && (hovered.value = run.id)} onMouseLeave=${() => (hovered.value = null)}>
     <td class="run-name"><button class="mark" aria-pressed=${on} aria-label=${`${on ? "Hide" : "Draw"} ${run.name} in the charts`} title=${on ? "hide in the charts" : "draw in the charts"} onClick=${() => toggleShown(run.id)}><${Swatch} colour=${colour} off=${!on} /></button>
-      <a href=${`/runs/${encodeURIComponent(run.id)}`}><${Name} text=${run.name} most=${28} /></a></td>
+      <a href=${`/runs/${encodeURIComponent(run.id)}`}><${Name} text=${run.name} most=${24} /></a></td>
     <td><${Status} status=${run.status} /></td>
     ${chosen.map(({ metric, what }) => {
       const v = run.metrics?.[metric]?.[what];
