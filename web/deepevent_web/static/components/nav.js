@@ -17,7 +17,7 @@ export function Nav() {
   const at = page === "run" ? run : params.run;
   return html`
     <nav class="nav" aria-label="Pages">
-      <a class="brand" href="/"><img src="/static/icon.svg" alt="" width="18" height="18" />DeepEvent</a>
+      <a class="brand" href="/"><img src="/static/favicon.svg" alt="" width="18" height="18" />DeepEvent</a>
       <${Item} page=${page} pages=${["runs", "run"]} to="/">Runs<span class="nav-count">${list.value.total ? count(list.value.total) : ""}</span><//>
       <${Item} page=${page} pages=${["compare"]} to="/compare">Compare<//>
       <${Item} page=${page} pages=${["detections"]} to=${href("/detections", { run: at })}>Detections<//>

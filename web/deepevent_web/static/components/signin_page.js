@@ -45,7 +45,7 @@ export function SignInPage() {
   };
 
   return html`<main class="signin">
-    <h1><img src="/static/icon.svg" alt="" width="28" height="28" />DeepEvent</h1>
+    <h1><img src="/static/favicon.svg" alt="" width="28" height="28" />DeepEvent</h1>
     ${phase === "asking"
       ? html`
           ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
