@@ -29,10 +29,9 @@ def plain(value: object, depth: int = 0) -> object:
         return "…"
     if isinstance(value, dict):
         return {plain_key(key): plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item, depth + 1) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted((plain(item, depth + 1) for item in value), key=str)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [plain(item, depth + 1) for item in value]
+        return sorted(items, key=str) if isinstance(value, (set, frozenset)) else items
     for base in (str, int, float):  # subclasses: enums, numpy.float64
         if isinstance(value, base):
             return base(value.value if hasattr(value, "value") else value)
