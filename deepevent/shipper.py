@@ -9,7 +9,7 @@ Must not know what the records mean.
 
 from __future__ import annotations
 
-import random
+import os
 import threading
 import time
 from contextlib import suppress
@@ -256,7 +256,7 @@ class Shipper:
             return max(retry_after_s, 0.01)
         limit = HURRIED_PAUSE_S if self._stopping else BACKOFF_LIMIT_S
         ceiling = min(limit, BACKOFF_FIRST_S * 2.0 ** min(self._n_failures, 10))
-        return max(0.01, ceiling * random.random())  # noqa: S311 - jitter
+        return max(0.01, ceiling * int.from_bytes(os.urandom(2), "big") / 65535)
 
     def _refused(self, error: ServerRefused) -> float:
         """Say once what to do; the data stays in the spool."""
