@@ -45,7 +45,7 @@ _lock = threading.Lock()
 @noun.route("GET", "/signin", role="public", summary="The sign-in page")
 def sign_in() -> ResponseReturnValue:
     """Exchange the code behind the # for a session."""
-    return _page("signin.html")
+    return _page("shell.html")
 
 
 def _page(template: str) -> Response:
