@@ -120,7 +120,7 @@ function drawn(event, living, stage, { picked, before, face }) {
     }
   });
   here.boxes.forEach((box, i) => {
-    if (living[stage][i]) result.push({ box, id: i, style: last ? "accepted" : "window", label: last && Number.isFinite(here.scores[i]) ? here.scores[i].toFixed(2) : undefined });
+    if (living[stage][i]) result.push({ box, id: i, style: faded ? "dimmed" : last ? "accepted" : "window", label: last && Number.isFinite(here.scores[i]) ? here.scores[i].toFixed(2) : undefined });
   });
   event.truth.forEach((box, i) => {
     const missed = !fate(event, living, box).found;
