@@ -19,7 +19,7 @@ const PLAY_MS = 700;
 const HOW_TO = `run.log_detections("samples", image, {
     "truth": [[40, 30, 96, 86]], "train": False,
     "stages": [{"name": "det12", "kind": "classify",
-                "boxes": [[38, 28, 98, 88]], "scores": [0.91], "parents": [None]}],
+                "boxes": [[38, 28, 98, 88]], "scores": [0.91], "parents": [-1]}],
 }, step=epoch)`;
 
 /** @param {{run: string}} props */
