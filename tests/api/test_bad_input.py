@@ -158,7 +158,9 @@ CASES: list[tuple[str, str, dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "options", "status"), CASES, ids=[f"{n}-{c[0]}-{c[1][:40]}" for n, c in enumerate(CASES)]
+    ("method", "path", "options", "status"),
+    CASES,
+    ids=[f"{n}-{c[0]}-{c[1][:40]}" for n, c in enumerate(CASES)],
 )
 def test_a_bad_request_is_a_problem_and_changes_nothing(
     shared_server: Any, method: str, path: str, options: dict[str, Any], status: int
