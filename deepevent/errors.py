@@ -7,6 +7,9 @@ DeepEventError
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
 ├── ServerUnreachable      no answer from the server
 ├── ServerRefused          the server answered, and said no (status, detail)
+├── DataSetError           a folder of photographs is not what its reader expects
+│   ├── DownloadFailed     a file of a data set could not be fetched whole
+│   └── ArchiveUnsafe      an archive holds a path, a link or a size that is refused
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
     ├── StoreTooNew        made by a newer DeepEvent
@@ -58,6 +61,18 @@ class ServerRefused(DeepEventError):
         super().__init__(f"the server answered {status}: {detail}")
         self.status = status
         self.detail = detail
+
+
+class DataSetError(DeepEventError):
+    """A folder of photographs is not what its reader expects."""
+
+
+class DownloadFailed(DataSetError):
+    """A file of a data set could not be fetched whole."""
+
+
+class ArchiveUnsafe(DataSetError):
+    """An archive holds a path, a link or a size that is refused."""
 
 
 class StoreError(DeepEventError):

@@ -1,0 +1,81 @@
+"""Readers of annotated photographs, by name.
+
+Every reader takes a folder and returns a list of `Photograph`. A format is one file; this table is all that
+knows them together. A reader is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from deepevent.errors import DataSetError
+from deepevent_trainer.data.photographs import Photograph
+
+Reader = Callable[[Path], list[Photograph]]
+
+READERS: dict[str, str] = {
+    "csv": "deepevent_trainer.data.folder:read_folder",
+    "fddb": "deepevent_trainer.data.readers.fddb:read_fddb",
+    "lfw": "deepevent_trainer.data.readers.lfw:read_lfw",
+    "wider": "deepevent_trainer.data.readers.wider:read_wider",
+    "voc": "deepevent_trainer.data.readers.voc:read_voc",
+    "coco": "deepevent_trainer.data.readers.coco:read_coco",
+    "yolo": "deepevent_trainer.data.readers.yolo:read_yolo",
+}
+
+# What a folder of each format holds, most telling first: (format, glob pattern).
+_MARKS = (
+    ("csv", "annotations.csv"),
+    ("fddb", "**/*ellipseList.txt*"),
+    ("wider", "**/wider_face_*_bbx_gt.txt*"),
+    ("lfw", "lfw-deepfunneled"),
+    ("voc", "**/Annotations/*.xml"),
+    ("yolo", "**/labels/**/*.txt"),
+    ("coco", "**/*.json"),
+    ("lfw", "*/*_0001.jpg"),
+)
+
+
+def reader(name: str) -> Reader:
+    """Return the reader of the format `name`.
+
+    Raises:
+        DataSetError: if there is none of this name.
+    """
+    if name not in READERS:
+        raise DataSetError(f"no reader is named {name!r}: choose one of {', '.join(sorted(READERS))}")
+    module, function = READERS[name].split(":")
+    return cast(Reader, getattr(import_module(module), function))
+
+
+def recognise(folder: Path) -> str:
+    """Return the name of the format that `folder` holds, judged by its files.
+
+    Raises:
+        DataSetError: if the folder is missing or looks like none of the formats.
+    """
+    if not folder.is_dir():
+        raise DataSetError(f"{folder} is not a folder: name the folder of a data set")
+    for name, pattern in _MARKS:
+        if next(folder.glob(pattern), None) is not None:
+            return name
+    raise DataSetError(
+        f"cannot tell the format of {folder}: it has no annotations.csv and none of the files of "
+        f"{', '.join(sorted(READERS))}; name the format yourself"
+    )
+
+
+def read(folder: Path, format_name: str | None = None) -> list[Photograph]:
+    """Return the photographs of `folder`.
+
+    Args:
+        folder: the root of the data set.
+        format_name: a key of `READERS`; None looks at the files to decide.
+
+    Raises:
+        DataSetError: if the format is unknown or the files are not as the format says.
+    """
+    return reader(format_name or recognise(folder))(folder)
