@@ -6,6 +6,7 @@ knows them together. A reader is imported when it is first used.
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import cast
 
 from deepevent.errors import DataSetError
 from deepevent_trainer.data.photographs import Photograph
+from deepevent_trainer.data.readers.files import files_named
 
 Reader = Callable[[Path], list[Photograph]]
 
@@ -26,16 +28,15 @@ READERS: dict[str, str] = {
     "yolo": "deepevent_trainer.data.readers.yolo:read_yolo",
 }
 
-# What a folder of each format holds, most telling first: (format, glob pattern).
+# What a folder of each format holds, most telling first: (format, pattern of a path in it, `*` takes in `/`).
 _MARKS = (
     ("csv", "annotations.csv"),
-    ("fddb", "**/*ellipseList.txt*"),
-    ("wider", "**/wider_face_*_bbx_gt.txt*"),
-    ("lfw", "lfw-deepfunneled"),
-    ("voc", "**/Annotations/*.xml"),
-    ("yolo", "**/labels/**/*.txt"),
-    ("coco", "**/*.json"),
-    ("lfw", "*/*_0001.jpg"),
+    ("fddb", "*ellipseList.txt*"),
+    ("wider", "*wider_face_*_bbx_gt.txt*"),
+    ("voc", "*Annotations/*.xml"),
+    ("yolo", "*labels/*.txt"),
+    ("coco", "*.json"),
+    ("lfw", "*_[0-9][0-9][0-9][0-9].jpg"),
 )
 
 
@@ -59,8 +60,9 @@ def recognise(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise DataSetError(f"{folder} is not a folder: name the folder of a data set")
+    paths = [path.relative_to(folder).as_posix() for path in files_named(folder, "*")]
     for name, pattern in _MARKS:
-        if next(folder.glob(pattern), None) is not None:
+        if any(fnmatch.fnmatchcase(path, pattern) for path in paths):
             return name
     raise DataSetError(
         f"cannot tell the format of {folder}: it has no annotations.csv and none of the files of "

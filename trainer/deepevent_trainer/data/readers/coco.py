@@ -18,7 +18,7 @@ import numpy as np
 from deepevent.errors import DataSetError
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.readers.classes import face_classes
-from deepevent_trainer.data.readers.files import existing, inside
+from deepevent_trainer.data.readers.files import existing, files_named, inside
 
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
@@ -35,7 +35,7 @@ def read_coco(folder: Path, classes: Collection[str] | None = None) -> list[Phot
         DataSetError: if there is no JSON file in this format, one is broken, or an image is missing.
     """
     photographs: list[Photograph] = []
-    for path in sorted(folder.rglob("*.json")):
+    for path in files_named(folder, "*.json"):
         content = _load(path)
         if content is not None:
             photographs += _photographs(folder, path, content, classes)

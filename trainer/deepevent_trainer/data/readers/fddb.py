@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from deepevent.errors import DataSetError
 from deepevent_trainer.data.photographs import Photograph
-from deepevent_trainer.data.readers.files import existing, inside, read_lines, require_complete
+from deepevent_trainer.data.readers.files import existing, files_named, inside, read_lines, require_complete
 
 _FOLD = re.compile(r"fold-(\d+)")
 _IMAGE_FOLDERS = ("originalPics", "images", ".")
@@ -95,7 +95,7 @@ def read_fddb(folder: Path, partial: bool = False) -> list[Photograph]:
     Raises:
         DataSetError: if there is no fold, a fold is broken, or images are missing.
     """
-    lists = sorted(folder.rglob("*ellipseList.txt*"))
+    lists = files_named(folder, "*ellipseList.txt*")
     if not lists:
         raise DataSetError(f"{folder} holds no FDDB-fold-NN-ellipseList.txt: unpack FDDB-folds.tgz there")
     photographs: list[Photograph] = []

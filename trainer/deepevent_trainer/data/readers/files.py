@@ -5,7 +5,9 @@ Knows nothing of any annotation format.
 
 from __future__ import annotations
 
+import fnmatch
 import gzip
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -34,16 +36,14 @@ def read_lines(path: Path) -> list[str]:
         raise DataSetError(f"cannot read {path} as text: {error}") from error
 
 
-def find_one(folder: Path, patterns: Sequence[str], meaning: str) -> Path:
-    """Return the first file that one of the glob `patterns` finds in `folder`.
-
-    Raises:
-        DataSetError: if there is none; `meaning` says in the message what was looked for.
-    """
-    for pattern in patterns:
-        for path in sorted(folder.glob(pattern)):
-            return path
-    raise DataSetError(f"{folder} holds no {meaning}: looked for {', '.join(patterns)}")
+def files_named(folder: Path, pattern: str) -> list[Path]:
+    """Return all files below `folder` whose name fits the glob `pattern`, by path; links are followed."""
+    found = [
+        Path(place) / name
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in fnmatch.filter(names, pattern)
+    ]
+    return sorted(found)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -56,11 +56,13 @@ def image_files(folder: Path) -> list[Path]:
 def inside(root: Path, name: str) -> Path:
     """Return `root / name`, made sure to lie in `root`: annotation files are data and may say anything.
 
+    Links that lie in the set are followed: whoever made them may read what they lead to.
+
     Raises:
         DataSetError: if `name` leads outside.
     """
-    path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
+    path = Path(os.path.normpath(root / name))
+    if not path.is_relative_to(os.path.normpath(root)):
         raise DataSetError(f"the annotations of {root} name {name!r}, which lies outside of that folder")
     return path
 

@@ -22,7 +22,7 @@ import numpy as np
 from deepevent.errors import DataSetError
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.readers.classes import face_classes
-from deepevent_trainer.data.readers.files import IMAGE_SUFFIXES, existing, inside
+from deepevent_trainer.data.readers.files import IMAGE_SUFFIXES, existing, files_named, inside
 
 _IMAGE_FOLDERS = ("JPEGImages", "images")
 
@@ -91,7 +91,7 @@ def read_voc(folder: Path, classes: Collection[str] | None = None) -> list[Photo
     Raises:
         DataSetError: if there is no XML file, one is broken or unsafe, or an image is missing.
     """
-    files = sorted(folder.rglob("*.xml"))
+    files = files_named(folder, "*.xml")
     if not files:
         raise DataSetError(f"{folder} holds no XML file: a VOC set has Annotations/*.xml")
     entries = [(path, _parse(path)) for path in files]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from deepevent.errors import DataSetError
 from deepevent_trainer.data.photographs import Photograph
-from deepevent_trainer.data.readers.files import existing, inside, read_lines, require_complete
+from deepevent_trainer.data.readers.files import existing, files_named, inside, read_lines, require_complete
 
 ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
 _INVALID = 4 + ATTRIBUTES.index("invalid")
@@ -89,7 +89,7 @@ def read_wider(folder: Path, min_face_px: float = MIN_FACE_PX, partial: bool = F
     """
     photographs: list[Photograph] = []
     missing: list[str] = []
-    lists = sorted(folder.rglob("wider_face_*_bbx_gt.txt*"))
+    lists = files_named(folder, "wider_face_*_bbx_gt.txt*")
     if not lists:
         raise DataSetError(f"{folder} holds no wider_face_*_bbx_gt.txt: unpack wider_face_split.zip there")
     for path in lists:
