@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.readers.fddb import FddbPhotograph
 from deepevent_trainer.evaluation.average_precision import Scene, mean_average_precision, precision_recall
@@ -77,18 +79,32 @@ class Measurement:
         return asdict(self)
 
 
-def scenes_of(photographs: Sequence[Photograph], detections: Mapping[str, Detections]) -> list[Scene]:
-    """Return each photograph with its detections; one without detections counts as an empty answer."""
-    return [
-        Scene(photograph.faces, photograph.ignored, detections.get(photograph.name, Detections()))
-        for photograph in photographs
-    ]
+def scenes_of(
+    photographs: Sequence[Photograph],
+    detections: Mapping[str, Detections],
+    scales: Mapping[str, float] | None = None,
+) -> list[Scene]:
+    """Return each photograph with its detections; one without detections counts as an empty answer.
+
+    Args:
+        photographs: of one set.
+        detections: by the photographs' names, in pixels of the original image.
+        scales: by name, what all boxes are multiplied by, so that sizes are those of the scaled image.
+    """
+    scenes = []
+    for photograph in photographs:
+        found = detections.get(photograph.name, Detections())
+        factor = np.float32((scales or {}).get(photograph.name, 1.0))
+        in_scale = Detections(found.boxes * factor, found.scores)
+        scenes.append(Scene(photograph.faces * factor, photograph.ignored * factor, in_scale))
+    return scenes
 
 
 def measure(
     photographs: Sequence[Photograph],
     detections: Mapping[str, Detections],
     sizes: Sequence[SizeRange] = SIZES,
+    scales: Mapping[str, float] | None = None,
 ) -> Measurement:
     """Measure detections on a set.
 
@@ -96,8 +112,9 @@ def measure(
         photographs: all of the set; its training split, or else a half chosen by hash, serves the fit.
         detections: what was found, by the photographs' names.
         sizes: the ranges of face heights to report.
+        scales: see `scenes_of`.
     """
-    scenes = scenes_of(photographs, detections)
+    scenes = scenes_of(photographs, detections, scales)
     for_fit = _training_half(photographs)
     style = fit_style([scene for scene, taken in zip(scenes, for_fit, strict=True) if taken])
     fitted = [style.restyle(scene) for scene in scenes]
