@@ -40,6 +40,7 @@ def load(subject: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"peer_{subject}", Path(__file__).parent / f"{subject}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
