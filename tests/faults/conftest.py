@@ -48,17 +48,23 @@ def faulty_server(tmp_path: Path, world: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def proxy(faulty_server: Any) -> Iterator[Any]:
+def proxy(faulty_server: Any, proxies: Any) -> Iterator[Any]:
     """A proxy before that server, with fair weather."""
-    made = _load("proxy").Proxy(faulty_server.port)
+    made = proxies.Proxy(faulty_server.port)
     yield made
     made.close()
 
 
+@pytest.fixture(scope="session")
+def proxies() -> Any:
+    """The module `proxy.py`: Proxy, Weather."""
+    return _load("proxy")
+
+
 @pytest.fixture
-def weather() -> Any:
+def weather(proxies: Any) -> Any:
     """The class `Weather` of the proxy."""
-    return _load("proxy").Weather
+    return proxies.Weather
 
 
 @pytest.fixture
