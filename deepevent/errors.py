@@ -9,6 +9,7 @@ DeepEventError
 │   ├── NonFiniteLoss      the loss became NaN or infinite, at `net`, `step`, `batch`
 │   └── CheckpointInvalid  a file that is no checkpoint of this program, or is not there
 ├── ServerUnreachable      no answer from the server
+├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
 ├── ServerRefused          the server answered, and said no (status, detail)
 ├── DataSetError           a folder of photographs is not what its reader expects
 │   ├── DownloadFailed     a file of a data set could not be fetched whole
@@ -91,6 +92,20 @@ class ServerRefused(DeepEventError):
         super().__init__(f"the server answered {status}: {detail}")
         self.status = status
         self.detail = detail
+
+
+class ServerBusy(DeepEventError):
+    """The server can take nothing right now (429, 5xx).
+
+    Attributes:
+        status: the HTTP status.
+        retry_after_s: when to try again, if the server said so.
+    """
+
+    def __init__(self, status: int, retry_after_s: float | None, detail: str) -> None:
+        super().__init__(f"the server answered {status}: {detail}")
+        self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class DataSetError(DeepEventError):
