@@ -42,6 +42,7 @@ class StageRecord:
         scores: `(N,)` float32 in [0, 1], of the detection net that judged the window last.
         parents: `(N,)` int64, index of the window of the stage before; -1 in the first stage.
         n_seen: how many windows the stage looked at.
+        threshold: the score from which the stage accepts, if it judges.
     """
 
     name: str
@@ -50,6 +51,7 @@ class StageRecord:
     scores: NDArray[np.float32]
     parents: NDArray[np.int64]
     n_seen: int
+    threshold: float | None = None
 
 
 @dataclass(eq=False)
@@ -77,11 +79,12 @@ class Candidates:
         kept: NDArray[np.int64],
         boxes: NDArray[np.float32] | None = None,
         scores: NDArray[np.float32] | None = None,
+        threshold: float | None = None,
     ) -> Candidates:
         """Return the windows `kept`, with new `boxes` or `scores` of those if given, and the stage noted."""
         new_boxes = self.boxes[kept] if boxes is None else boxes
         new_scores = self.scores[kept] if scores is None else scores
-        record = StageRecord(name, kind, new_boxes, new_scores, kept, len(self.boxes))
+        record = StageRecord(name, kind, new_boxes, new_scores, kept, len(self.boxes), threshold)
         return Candidates(self.image, new_boxes, new_scores, self.scales[kept], [*self.stages, record])
 
 
@@ -125,7 +128,7 @@ def scan(
             scales.append(np.full(len(rows), level.index, dtype=np.int64))
         found, probability = np.concatenate(boxes), np.concatenate(scores)
         parents = np.full(len(found), -1, dtype=np.int64)
-        record = StageRecord(network.name, "classify", found, probability, parents, n_seen)
+        record = StageRecord(network.name, "classify", found, probability, parents, n_seen, threshold)
         yield Candidates(image, found, probability, np.concatenate(scales), [record])
 
 
@@ -152,7 +155,7 @@ def classify(name: str, judge: Classifier, size_px: int, threshold: float, batch
         for candidates, probabilities in in_batches(stream, judge, size_px, batch_size):
             scores = probabilities[:, FACE]
             kept = np.flatnonzero(scores >= threshold).astype(np.int64)
-            passed = candidates.passed(name, "classify", kept, scores=scores[kept])
+            passed = candidates.passed(name, "classify", kept, scores=scores[kept], threshold=threshold)
             if len(passed.stages) == 1:
                 # The windows before the first stage are noted nowhere, so there is nothing to point to.
                 passed.stages[0].parents[:] = -1

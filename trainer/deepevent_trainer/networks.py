@@ -224,7 +224,10 @@ class Network(nn.Module):
             luminance = self.get_buffer("luminance")
             x = (x * luminance).sum(1, keepdim=True).expand(-1, 3, -1, -1)
         logits: Tensor = self.layers((x - 127.5) / 64.0)
-        return logits
+        # The poolings leave out a window's last row or two, so one more window may have been found than fits
+        # in.
+        rows, columns = (1 + (side - self.size_px) // self.stride_px for side in pixels.shape[2:])
+        return logits[:, :, :rows, :columns]
 
     def probabilities(self, pixels: Tensor) -> Tensor:
         """Return softmax over the classes, shaped like `forward`, without gradients."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepevent_trainer.boxes import Boxes
+from deepevent_trainer.boxes import Boxes, iou
 from deepevent_trainer.cascade import StageRecord
 
 MAX_WINDOWS = 400
@@ -21,16 +21,17 @@ MAX_WINDOWS = 400
 def detections(
     stages: Sequence[StageRecord], truth: Boxes, *, train: bool, max_windows: int = MAX_WINDOWS
 ) -> dict[str, Any]:
-    """Return `{truth, train, stages: [{name, kind, boxes, scores, parents, total, seen}]}`.
+    """Return `{truth, train, stages: [{name, kind, boxes, scores, parents, threshold, total, seen}]}`.
 
     Args:
         stages: in order; `parents` of each point into the one before it.
         truth: `(N, 4)` annotated faces.
         train: whether the image belongs to the training set.
-        max_windows: of a stage's windows the best are kept up to this number, ancestors of later ones first.
+        max_windows: of a stage's windows the best are kept up to this number: ancestors of later ones first,
+            then for each face the one that covers it best, then by score.
             `total` says how many it accepted, `seen` how many it looked at.
     """
-    kept = _kept(stages, max_windows)
+    kept = _kept(stages, truth, max_windows)
     told = []
     previous: NDArray[np.int64] | None = None
     for stage, indices in zip(stages, kept, strict=True):
@@ -47,6 +48,7 @@ def detections(
                 "boxes": np.round(stage.boxes[indices].astype(np.float64), 2).tolist(),
                 "scores": np.round(stage.scores[indices].astype(np.float64), 4).tolist(),
                 "parents": parents.astype(int).tolist(),
+                "threshold": stage.threshold,
                 "total": len(stage.boxes),
                 "seen": stage.n_seen,
             }
@@ -55,15 +57,16 @@ def detections(
     return {"truth": np.round(truth.astype(np.float64), 2).tolist(), "train": train, "stages": told}
 
 
-def _kept(stages: Sequence[StageRecord], max_windows: int) -> list[NDArray[np.int64]]:
+def _kept(stages: Sequence[StageRecord], truth: Boxes, max_windows: int) -> list[NDArray[np.int64]]:
     """Return the indices kept of each stage, rising; found from the end back, so no ancestor is missing."""
     kept: list[NDArray[np.int64]] = []
-    wanted = np.zeros(0, dtype=np.int64)
+    ancestors = np.zeros(0, dtype=np.int64)
     for position in range(len(stages) - 1, -1, -1):
         stage = stages[position]
-        ranked = np.concatenate([wanted, np.argsort(-stage.scores, kind="stable")]).astype(np.int64)
+        best = iou(truth, stage.boxes).argmax(axis=1) if len(truth) and len(stage.boxes) else ancestors[:0]
+        ranked = np.concatenate([ancestors, best, np.argsort(-stage.scores, kind="stable")]).astype(np.int64)
         _, first = np.unique(ranked, return_index=True)
-        indices = np.sort(ranked[np.sort(first)][: max(max_windows, len(wanted))])
+        indices = np.sort(ranked[np.sort(first)][: max(max_windows, len(ancestors))])
         kept.append(indices)
-        wanted = np.unique(stage.parents[indices]) if position else wanted
+        ancestors = np.unique(stage.parents[indices])
     return kept[::-1]

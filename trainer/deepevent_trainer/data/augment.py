@@ -69,6 +69,8 @@ def sample(
         `(B, 3, N, N)` float32 of 0..255.
     """
     n = len(stored)
+    if not n:
+        return torch.zeros(0, 3, size_px, size_px)
     fine = size_px * oversampling(size_px)
     theta = _matrices(n, augmentation, generator, transforms)
     pixels = stored.permute(0, 3, 1, 2).float()

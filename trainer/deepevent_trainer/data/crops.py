@@ -25,7 +25,9 @@ MAX_POOL_BYTES = 384 * 2**20
 # A window with less overlap than this with every face is background (MTCNN's bound; the article names none).
 NEGATIVE_IOU = 0.3
 # Share of the background windows that are taken close to a face, where a detector is most often wrong.
-NEAR_FACES = 0.15
+NEAR_FACES = 0.3
+# How large those are against the face: parts of it as well as more than it.
+NEAR_SIZES = (0.3, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,9 @@ def background_windows(
     if len(photograph.faces):
         near = np.flatnonzero(random.random(tries) < NEAR_FACES)
         faces = squared(photograph.faces)[random.integers(len(photograph.faces), size=len(near))]
-        sides[near] = np.maximum(faces[:, 2] - faces[:, 0], size_px) * random.uniform(0.5, 1.6, len(near))
+        sides[near] = np.maximum(faces[:, 2] - faces[:, 0], size_px) * np.exp(
+            random.uniform(*np.log(NEAR_SIZES), len(near))
+        )
         centre = (faces[:, :2] + faces[:, 2:]) / 2
         away = random.uniform(-1, 1, (len(near), 2)) * sides[near, None]
         corners[near] = centre + away - sides[near, None] / 2
