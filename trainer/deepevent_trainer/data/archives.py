@@ -70,16 +70,17 @@ def _unpack_zip(
 def _unpack_tar(
     opened: tarfile.TarFile, archive: Path, folder: Path, max_bytes: int, max_entries: int
 ) -> int:
-    entries = []
+    entries: list[tarfile.TarInfo] = []
+    n_bytes = 0
     for entry in opened:
         entries.append(entry)
-        if len(entries) > max_entries:
-            break
+        n_bytes += entry.size
+        # Here, and not behind the loop: going on to the next entry would unpack this one to skip it.
+        _check_sizes(archive, n_bytes, max_bytes, len(entries), max_entries)
     for entry in entries:
         if not (entry.isreg() or entry.isdir()):
             raise ArchiveUnsafe(f"{archive} holds {entry.name!r}, which is a link or a device: refused")
     targets = [_target(folder, entry.name, archive) for entry in entries]
-    _check_sizes(archive, sum(entry.size for entry in entries), max_bytes, len(entries), max_entries)
 
     def contents() -> Iterator[tuple[Path, IO[bytes]]]:
         for entry, target in zip(entries, targets, strict=True):

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepevent_trainer.boxes import Boxes
-from deepevent_trainer.evaluation.matching import FALSE_ALARM, HIT, Detections, SizeRange, match
+from deepevent_trainer.evaluation.matching import (
+    FALSE_ALARM,
+    HIT,
+    Detections,
+    Matches,
+    Overlaps,
+    SizeRange,
+    match,
+    overlaps_of,
+)
 
 # COCO's thresholds: 0.50, 0.55 … 0.95.
 COCO_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -63,6 +73,15 @@ class Scene:
     ignored: Boxes
     detections: Detections
 
+    @cached_property
+    def overlaps(self) -> Overlaps:
+        """The overlaps of its boxes."""
+        return overlaps_of(self.detections.boxes, self.faces, self.ignored)
+
+    def match(self, iou_threshold: float, sizes: SizeRange | None = None) -> Matches:
+        """Match its detections with its faces."""
+        return match(self.detections, self.faces, self.ignored, iou_threshold, sizes, self.overlaps)
+
 
 def curve(
     hits: NDArray[np.float64], false_alarms: NDArray[np.float64], scores: NDArray[np.float64], n_faces: int
@@ -98,7 +117,7 @@ def precision_recall(
     """
     outcomes, scores, n_faces = [np.zeros(0, dtype=np.int8)], [np.zeros(0)], 0
     for scene in scenes:
-        matches = match(scene.detections, scene.faces, scene.ignored, iou_threshold, sizes)
+        matches = scene.match(iou_threshold, sizes)
         outcomes.append(matches.outcomes)
         scores.append(scene.detections.scores)
         n_faces += matches.n_faces

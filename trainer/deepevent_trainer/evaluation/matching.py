@@ -83,12 +83,36 @@ class Matches:
     n_faces: int
 
 
+@dataclass(frozen=True)
+class Overlaps:
+    """What the boxes of one photograph have in common: computed once, used at every threshold and size.
+
+    Attributes:
+        faces: `(N, M)` IoU of detections and faces.
+        ignored: `(N,)` the largest IoU with an ignored region.
+        inside: `(N,)` whether the detection lies in an ignored region.
+    """
+
+    faces: NDArray[np.float64]
+    ignored: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+
+
+def overlaps_of(boxes: Boxes, faces: Boxes, ignored: Boxes) -> Overlaps:
+    """Return the overlaps of detections with faces and ignored regions."""
+    own = np.maximum(area(boxes), np.finfo(np.float64).tiny)[:, None]
+    in_region = intersection(boxes, ignored) >= _INSIDE_IGNORED * own
+    on_region = iou(boxes, ignored).max(axis=1, initial=0.0)
+    return Overlaps(iou(boxes, faces), on_region, np.asarray(in_region.any(axis=1)))
+
+
 def match(
     detections: Detections,
     faces: Boxes,
     ignored: Boxes,
     iou_threshold: float = 0.5,
     sizes: SizeRange | None = None,
+    overlaps: Overlaps | None = None,
 ) -> Matches:
     """Match the detections of one photograph with its faces.
 
@@ -98,32 +122,24 @@ def match(
         ignored: `(K, 4)` regions that count neither way.
         iou_threshold: the least overlap of a hit, in (0, 1].
         sizes: only faces of these heights count; None is all.
+        overlaps: what `overlaps_of` gave for them, if it is known.
     """
     sizes = sizes or SizeRange()
+    known = overlaps or overlaps_of(detections.boxes, faces, ignored)
     counted = sizes.holds(faces)
-    outcomes = np.full(len(detections.boxes), FALSE_ALARM, dtype=np.int8)
+    near = known.faces >= iou_threshold
+    excused = near[:, ~counted].any(axis=1) | known.inside | ~sizes.holds(detections.boxes)
+    excused |= known.ignored >= iou_threshold
+    outcomes = np.where(excused, UNCOUNTED, FALSE_ALARM).astype(np.int8)
     taken = np.full(len(detections.boxes), -1, dtype=np.int64)
-    overlaps = iou(detections.boxes, faces)
-    excused = _excused(detections.boxes, overlaps[:, ~counted], ignored, iou_threshold)
-    excused |= ~sizes.holds(detections.boxes)
-    free = counted.copy()
-    for index in np.argsort(-detections.scores, kind="stable"):
-        candidates = np.where(free, overlaps[index], -1.0)
-        best = int(candidates.argmax()) if len(candidates) else -1
-        if best >= 0 and candidates[best] >= iou_threshold:
-            free[best] = False
+    near &= counted
+    candidates = np.flatnonzero(near.any(axis=1))
+    free = set(np.flatnonzero(counted).tolist())
+    for index in candidates[np.argsort(-detections.scores[candidates], kind="stable")]:
+        row = known.faces[index]
+        within = [int(face) for face in np.flatnonzero(near[index]) if int(face) in free]
+        if within:
+            best = max(within, key=row.__getitem__)
+            free.remove(best)
             outcomes[index], taken[index] = HIT, best
-        elif excused[index]:
-            outcomes[index] = UNCOUNTED
     return Matches(outcomes, taken, int(counted.sum()))
-
-
-def _excused(
-    boxes: Boxes, overlaps_uncounted: NDArray[np.float64], ignored: Boxes, iou_threshold: float
-) -> NDArray[np.bool_]:
-    """Return which detections lie on an ignored region or on a face out of the range of sizes, `(N,)`."""
-    on_face = (overlaps_uncounted >= iou_threshold).any(axis=1)
-    own = np.maximum(area(boxes), np.finfo(np.float64).tiny)[:, None]
-    in_region = (intersection(boxes, ignored) >= _INSIDE_IGNORED * own).any(axis=1)
-    on_region = (iou(boxes, ignored) >= iou_threshold).any(axis=1)
-    return np.asarray(on_face | in_region | on_region)

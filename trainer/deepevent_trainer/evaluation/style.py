@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deepevent_trainer.boxes import Boxes
 from deepevent_trainer.evaluation.average_precision import Scene
-from deepevent_trainer.evaluation.matching import HIT, Detections, match
+from deepevent_trainer.evaluation.matching import HIT, Detections
 
 # Pairs for the fit need less overlap than a hit: two styles of one face easily differ by half.
 _PAIR_IOU = 0.3
@@ -81,7 +81,7 @@ def _pairs(scenes: Sequence[Scene], style: Style) -> tuple[NDArray[np.float64], 
     """Return the original boxes of detections and the faces that they hit once restyled, both `(P, 4)`."""
     detected, annotated = [np.zeros((0, 4))], [np.zeros((0, 4))]
     for scene in scenes:
-        matches = match(style.restyle(scene).detections, scene.faces, scene.ignored, _PAIR_IOU)
+        matches = style.restyle(scene).match(_PAIR_IOU)
         hits = matches.outcomes == HIT
         detected.append(scene.detections.boxes[hits].astype(np.float64))
         annotated.append(np.asarray(scene.faces[matches.faces[hits]], dtype=np.float64))
