@@ -81,7 +81,7 @@ def test_sizes_are_those_of_the_scaled_photograph(spots: Path, capsys: pytest.Ca
 
 def test_fddb_gets_its_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A set with ellipses also prints the true-positive rates."""
-    fold = "one/img_1\n1\n50 30 1.5707963 100 100 1\n"
+    fold = "one/img_1\n1\n50 30 1.5707963 100 100 1\none/not_here\n0\n"
     (tmp_path / "FDDB-fold-01-ellipseList.txt.gz").write_bytes(gzip.compress(fold.encode()))
     (tmp_path / "one").mkdir()
     cv2.imwrite(str(tmp_path / "one" / "img_1.jpg"), np.zeros((200, 200, 3), dtype=np.uint8))
@@ -96,7 +96,9 @@ def test_fddb_gets_its_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[st
             }
         )
     )
-    assert run("--detections", str(found), "--data", str(tmp_path)) == 0
+    assert run("--detections", str(found), "--data", str(tmp_path)) == 1
+    assert "1 of the 2 images" in capsys.readouterr().err
+    assert run("--detections", str(found), "--data", str(tmp_path), "--partial") == 0
     text = capsys.readouterr().out
     assert "discrete   1.000 at 1000  1.000 at 2000" in text
     assert "not in the set, 'no' first" in text

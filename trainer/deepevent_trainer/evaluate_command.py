@@ -39,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=sorted(READERS), help="format of the folder (default: look at it)"
     )
+    parser.add_argument(
+        "--partial", action="store_true", help="leave out listed photographs that are missing"
+    )
     parser.add_argument("--split", help="only photographs of this split, as train, val or test")
     parser.add_argument(
         "--longest-side", type=int, metavar="PX", help="scale every photograph to this, up or down, before"
@@ -66,7 +69,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     format_name = args.format or recognise(args.data)
-    photographs = read(args.data, format_name)
+    photographs = read(args.data, format_name, args.partial)
     if args.split is not None:
         photographs = [photograph for photograph in photographs if photograph.split == args.split]
     made = _detections(args, photographs)

@@ -16,7 +16,7 @@ from deepevent.errors import DataSetError
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.readers.files import files_named
 
-Reader = Callable[[Path], list[Photograph]]
+Reader = Callable[..., list[Photograph]]
 
 READERS: dict[str, str] = {
     "csv": "deepevent_trainer.data.folder:read_folder",
@@ -27,6 +27,9 @@ READERS: dict[str, str] = {
     "coco": "deepevent_trainer.data.readers.coco:read_coco",
     "yolo": "deepevent_trainer.data.readers.yolo:read_yolo",
 }
+
+# Public sets of which people often have a part.
+_MAY_BE_PARTIAL = ("fddb", "wider")
 
 # What a folder of each format holds, most telling first: (format, pattern of a path in it, `*` takes in `/`).
 _MARKS = (
@@ -70,14 +73,17 @@ def recognise(folder: Path) -> str:
     )
 
 
-def read(folder: Path, format_name: str | None = None) -> list[Photograph]:
+def read(folder: Path, format_name: str | None = None, partial: bool = False) -> list[Photograph]:
     """Return the photographs of `folder`.
 
     Args:
         folder: the root of the data set.
         format_name: a key of `READERS`; None looks at the files to decide.
+        partial: leave out listed images that are not there, where the format lists images (FDDB, WIDER FACE).
 
     Raises:
         DataSetError: if the format is unknown or the files are not as the format says.
     """
-    return reader(format_name or recognise(folder))(folder)
+    name = format_name or recognise(folder)
+    options = {"partial": True} if partial and name in _MAY_BE_PARTIAL else {}
+    return reader(name)(folder, **options)
