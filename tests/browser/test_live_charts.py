@@ -54,7 +54,7 @@ def test_nan_is_marked_where_it_happened(open_page: Callable[..., Page], script:
     logger.flush()
     page = open_page("/")
     page.wait_for_function(
-        "window.deepevent.charts()[0]?.traces.some((t) => t.role === 'nonfinite' && t.x.join() === '1,3')"
+        "() => window.deepevent.charts()[0]?.traces.some((t) => t.role === 'nonfinite' && `${t.x}` === '1,3')"
     )
     expect(page.get_by_text("2 non-finite values")).to_be_visible()
 
@@ -95,7 +95,7 @@ def test_smoothing_keeps_the_raw_curve_behind(
     logger.flush()
     page = open_page("/?smooth=0.9")
     page.wait_for_function(
-        "window.deepevent.charts().some((c) => c.traces.some((t) => t.role === 'raw' && t.y.length === 20))"
+        "() => window.deepevent.charts()[0]?.traces.some((t) => t.role === 'raw' && t.y.length === 20)"
     )
     traces = page.evaluate("window.deepevent.charts()")[0]["traces"]
     raw = next(t["y"] for t in traces if t["role"] == "raw")

@@ -62,6 +62,7 @@ export function RunTable({ rows, colours }) {
   const pane = useRef(null);
   const [view, setView] = useState({ top: 0, height: 900 });
   const measure = () => {
+    if (!pane.current) return;
     const { scrollTop, clientHeight, scrollHeight } = pane.current;
     setView({ top: scrollTop, height: clientHeight });
     if (scrollTop + clientHeight > scrollHeight - 20 * ROW_PX) loadMore();
