@@ -102,3 +102,27 @@ def test_smoothing_keeps_the_raw_curve_behind(
     smooth = next(t["y"] for t in traces if t["role"] == "validation")
     assert raw == [step % 2 for step in range(20)]
     assert max(smooth[5:]) - min(smooth[5:]) < 0.5
+
+
+def test_zooming_reads_the_range_again(open_page: Callable[..., Page], script: Callable[..., Any]) -> None:
+    """A dragged range is fetched at its own resolution, stays while points arrive, and can be undone."""
+    logger = script(name="long")
+    for step in range(200):
+        logger.log(step, val__loss=1 / (step + 1))
+    logger.flush()
+    page = open_page("/")
+    page.wait_for_function("() => window.deepevent.charts()[0]?.traces[0]?.x.length === 200")
+    frame = page.locator(".plot .nsewdrag").first.bounding_box()
+    assert frame is not None
+    y = frame["y"] + frame["height"] / 2
+    page.mouse.move(frame["x"] + frame["width"] * 0.25, y)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] * 0.5, y, steps=4)
+    with page.expect_request(lambda request: request.url.endswith("/curves")) as asked:
+        page.mouse.up()
+    question = asked.value.post_data_json
+    assert 40 < question["from"] < 60
+    assert 90 < question["to"] < 110
+    page.wait_for_function("() => window.deepevent.charts()[0].traces[0]?.x.length < 70")
+    page.get_by_role("button", name="whole range").click()
+    page.wait_for_function("() => window.deepevent.charts()[0].traces[0]?.x.length === 200")

@@ -73,6 +73,7 @@ export function RunTable({ rows, colours }) {
     sized.observe(pane.current);
     return () => sized.disconnect();
   }, []);
+  useEffect(() => void (pane.current.scrollTop = 0), [param("sort"), param("filter")]);
   const chosen = columns(rows);
   const several = new Set(rows.map((run) => run.project)).size > 1;
   const first = Math.max(0, Math.floor(view.top / ROW_PX) - SPARE_ROWS);
