@@ -58,6 +58,7 @@ def test_a_mistaken_filter_is_explained_at_its_place(
     page.keyboard.type('status = "running" and nonsense >')
     page.keyboard.press("Enter")
     expect(page.locator("#filter-problem")).to_be_visible()
+    expect(page.locator("#filter-problem mark")).to_have_text("n")
     expect(page.get_by_label("Filter runs")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Filter runs").fill('status = "completed"')
     expect(page.locator("#filter-problem")).to_have_count(0)
