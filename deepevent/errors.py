@@ -5,7 +5,11 @@ DeepEventError
 ├── JournalError           the spool could not be written or read
 │   └── RecordDamaged      a record's CRC or size is wrong
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
+├── TrainingError          a training could not go on
+│   ├── NonFiniteLoss      the loss became NaN or infinite, at `net`, `step`, `batch`
+│   └── CheckpointInvalid  a file that is no checkpoint of this program, or is not there
 ├── ServerUnreachable      no answer from the server
+├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
 ├── ServerRefused          the server answered, and said no (status, detail)
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
@@ -42,6 +46,33 @@ class BatchInvalid(DeepEventError):
     """A batch can never be accepted: wrong magic, version, size, CRC or content."""
 
 
+class TrainingError(DeepEventError):
+    """A training could not go on."""
+
+
+class NonFiniteLoss(TrainingError):
+    """The loss became NaN or infinite.
+
+    Attributes:
+        net: the net that was trained.
+        step: the step, counted from 0 over all epochs.
+        batch: the batch, counted from 0 in its epoch.
+    """
+
+    def __init__(self, net: str, step: int, batch: int, loss: float) -> None:
+        super().__init__(
+            f"the loss of {net} became {loss} at step {step}, batch {batch} of its epoch: "
+            "try a smaller learning rate, or batch normalisation"
+        )
+        self.net = net
+        self.step = step
+        self.batch = batch
+
+
+class CheckpointInvalid(TrainingError):
+    """A file is no checkpoint of this program, or is not there."""
+
+
 class ServerUnreachable(DeepEventError):
     """No answer came from the server."""
 
@@ -58,6 +89,20 @@ class ServerRefused(DeepEventError):
         super().__init__(f"the server answered {status}: {detail}")
         self.status = status
         self.detail = detail
+
+
+class ServerBusy(DeepEventError):
+    """The server can take nothing right now (429, 5xx).
+
+    Attributes:
+        status: the HTTP status.
+        retry_after_s: when to try again, if the server said so.
+    """
+
+    def __init__(self, status: int, retry_after_s: float | None, detail: str) -> None:
+        super().__init__(f"the server answered {status}: {detail}")
+        self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class StoreError(DeepEventError):

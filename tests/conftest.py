@@ -141,3 +141,13 @@ def start_server(home: Path) -> Iterator[Callable[..., Server]]:
 def server(start_server: Callable[..., Server]) -> Server:
     """A running server with default settings on a fresh home."""
     return start_server()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server for all tests of a file that leave nothing behind that another would trip over."""
+    folder = tmp_path_factory.mktemp("shared") / "home"
+    folder.mkdir(mode=0o700)
+    server = Server(folder).start()
+    yield server
+    server.stop()
