@@ -18,6 +18,7 @@ DeepEventError
     ├── RunNotFound
     ├── RunDeleted
     ├── FilterError        a filter or sort key with a mistake, at `position`
+    ├── QueryInvalid       a curve was asked for in a way that has no answer
     └── BlobInvalid        a blob whose content is not what its hash says, or that is too large
 
 Libraries raise these; only the command line prints and exits.
@@ -143,6 +144,10 @@ class FilterError(StoreError):
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(message)
         self.position = position
+
+
+class QueryInvalid(StoreError):
+    """A curve was asked for in a way that has no answer."""
 
 
 class BlobInvalid(StoreError):
