@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from deepevent.cli.remote import Remote, add_options, reporting
-from deepevent.cli.tables import number, table
+from deepevent.cli._remote import Remote, add_options
+from deepevent.cli._tables import number, table
 
 HELP = "compare runs"
 
@@ -21,7 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the comparison."""
-    return reporting(lambda: _compare(args))
+    _compare(args)
+    return 0
 
 
 def _compare(args: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ import json
 import sys
 from urllib.parse import quote
 
-from deepevent.cli.remote import Remote, add_options, reporting
-from deepevent.cli.tables import clean
+from deepevent.cli._remote import Remote, add_options
+from deepevent.cli._tables import clean
 from deepevent.errors import DeepEventError
 
 HELP = "delete runs and all their data"
@@ -23,7 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Delete them, after a question unless `--yes` or `--json` is given."""
-    return reporting(lambda: _delete(args))
+    _delete(args)
+    return 0
 
 
 def _delete(args: argparse.Namespace) -> None:

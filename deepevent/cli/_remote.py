@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from deepevent.endpoint import Endpoint
-from deepevent.errors import DeepEventError, RunNotFound, ServerRefused, ServerUnreachable
+from deepevent.errors import RunNotFound, ServerRefused, ServerUnreachable
 from deepevent.settings import Settings
 
 ANSWER_LIMIT_S = 60.0
@@ -131,16 +131,6 @@ class Remote:
         except OSError as error:
             raise ServerUnreachable(f"no answer from {self.url}: {getattr(error, 'reason', error)}") from None
         return content
-
-
-def reporting(act: Any) -> int:
-    """Run a command's body: 0, or 1 with one sentence on stderr."""
-    try:
-        act()
-    except DeepEventError as error:
-        print(f"deepevent: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
