@@ -99,7 +99,7 @@ class Server:
         page = session.get(f"{self.url}/", timeout=30)
         found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', page.text)
         assert found, page.text
-        session.headers |= {"X-CSRF-Token": found[1], "Origin": self.url}
+        session.headers.update({"X-CSRF-Token": found[1], "Origin": self.url})
         return session
 
 

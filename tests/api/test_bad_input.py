@@ -8,6 +8,7 @@ import sqlite3
 from typing import Any
 
 import pytest
+
 from deepevent import wire
 
 RUN = "01j0000000000000000000000a"
@@ -61,7 +62,7 @@ CASES: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/runs", {"data": "{}", "headers": {"Content-Type": "text/plain"}}, 415),
     ("POST", "/runs", {"data": {"name": "a"}}, 415),
     ("POST", "/runs", {"data": "{}", "headers": {"Content-Encoding": "gzip"}}, 415),
-    ("POST", "/runs", {}, 411),
+    ("POST", "/runs", {}, 415),
     # wrong fields
     ("POST", "/runs", _json({"name": 1}), 422),
     ("POST", "/runs", _json({"name": "x" * 251}), 422),
@@ -158,7 +159,9 @@ CASES: list[tuple[str, str, dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "options", "status"), CASES, ids=[f"{n}-{c[0]}-{c[1][:40]}" for n, c in enumerate(CASES)]
+    ("method", "path", "options", "status"),
+    CASES,
+    ids=[f"{n}-{c[0]}-{c[1][:40]}" for n, c in enumerate(CASES)],
 )
 def test_a_bad_request_is_a_problem_and_changes_nothing(
     shared_server: Any, method: str, path: str, options: dict[str, Any], status: int

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import requests
+from flask import Flask
+
 from deepevent_web import routes
 from deepevent_web.app import NOUNS
-from flask import Flask
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 PUBLIC = {
