@@ -26,7 +26,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     runs = [remote.find(run) for run in args.runs]
     answer = remote.get("/compare", runs=",".join(run["id"] for run in runs))
     metrics = {run["id"]: _metrics(remote, run["id"], args.metric) for run in runs}

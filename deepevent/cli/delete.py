@@ -28,7 +28,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _delete(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     runs = {run["id"]: run for run in map(remote.find, args.runs)}  # all are there before the first one goes
     if not (args.yes or args.json):
         listed = ", ".join(f"{clean(run['name'] or '')} ({run['id']})" for run in runs.values())

@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> None:
     kind = args.format or ("json" if args.json else "csv")
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     runs = [remote.find(run) for run in args.runs]
     if kind == "parquet":
         _write_parquet(remote, runs, args)

@@ -33,7 +33,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     query = {"filter": args.filter, "sort": args.sort, "metrics": ",".join(args.metric) or None}
     found = list(remote.runs(args.limit or None, **query))
     if args.json:

@@ -25,7 +25,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     run = remote.find(args.run)
     metrics = remote.get(f"/runs/{quote(run['id'])}/metrics")["metrics"]
     if args.json:
