@@ -53,9 +53,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "deepevent-benchmarks"
 
 
-def prepare(name: str) -> Environment | Absent:
-    """Return the environment of one peer, making it if its pins changed or it is not there."""
-    pins = PINS[name]
+def prepare(name: str, pins: tuple[str, ...] | None = None) -> Environment | Absent:
+    """Return the environment of one peer, making it if its pins changed or it is not there.
+
+    Args:
+        name: of the peer, and of its folder in the cache.
+        pins: what pip installs, the package that gives the version first; None is the peer's line in `PINS`.
+    """
+    pins = PINS[name] if pins is None else pins
     folder = cache_folder() / name
     python = folder / "bin" / "python"
     mark = folder / ".pins"

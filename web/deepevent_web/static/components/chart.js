@@ -74,7 +74,7 @@ function drawFrame() {
 function draw(node, chart) {
   const begun = performance.now();
   const { traces, layout } = chart.build();
-  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis(), ...layout.xaxis }, yaxis: { ...axis(), ...layout.yaxis } }, CONFIG);
+  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis("SI"), ...layout.xaxis }, yaxis: { ...axis("power"), ...layout.yaxis } }, CONFIG);
   if (!chart.listening) listen(node, chart);
   highlight(node, chart.highlighted);
   const cost = performance.now() - begun;
@@ -92,11 +92,11 @@ function baseLayout(node) {
   };
 }
 
-function axis() {
+function axis(exponentformat) {
   return {
     gridcolor: token("--grid"), linecolor: token("--line"), zeroline: false, fixedrange: false,
-    tickfont: { size: 11, color: token("--dim") }, automargin: false, exponentformat: "e",
-    spikecolor: token("--faint"), spikethickness: 1, spikedash: "solid", nticks: 6,
+    tickfont: { size: 11, color: token("--dim") }, automargin: false, exponentformat,
+    showspikes: false, nticks: 6,
   };
 }
 
@@ -108,7 +108,8 @@ function listen(node, chart) {
     if (from !== undefined) chart.onZoom?.({ from, to });
   });
   node.on("plotly_doubleclick", () => chart.onZoom?.(null));
-  node.on("plotly_hover", (event) => chart.onHover?.(event.points[0]?.data.meta?.run ?? null));
+  // With one label for all lines no single run is meant.
+  node.on("plotly_hover", ({ points }) => chart.onHover?.(points.length === 1 ? points[0].data.meta.run : null));
   node.on("plotly_unhover", () => chart.onHover?.(null));
 }
 

@@ -10,6 +10,7 @@ import { href, navigate, param, setParams } from "../router.js";
 import { cursor, list, loadRuns, shown } from "../state.js";
 import { ChartControls } from "./chart_controls.js";
 import { ChartGrid } from "./chart_grid.js";
+import { Divider } from "./divider.js";
 import { Empty, Failed, Waiting } from "./empty.js";
 import { FilterLine } from "./filter_line.js";
 import { RunTable } from "./run_table.js";
@@ -67,9 +68,11 @@ export function RunsPage() {
       <section class="table-pane" aria-label="Runs">
         ${error && rows.length === 0 && error.status !== 422 ? html`<${Failed} error=${error} retry=${() => loadRuns()} />` : null}
         ${loading && rows.length === 0 ? html`<${Waiting} what="runs" />` : null}
+        ${error?.status === 422 && rows.length === 0 ? html`<${Empty} title="The filter is not understood">The place is marked above. <a href=${href("/", { sort })}>Show all runs</a><//>` : null}
         ${nothing ? html`<${Empty} title="No run matches">The filter leaves none. <a href=${href("/", { sort })}>Show all runs</a><//>` : null}
         ${rows.length ? html`<${RunTable} rows=${rows} colours=${colours.value} />` : null}
       </section>
+      <${Divider} />
       <section class="charts-pane" aria-label="Charts of the shown runs">
         ${rows.length ? html`<${ChartControls} />` : null}
         ${rows.length && visible.length === 0
