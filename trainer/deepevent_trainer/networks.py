@@ -19,149 +19,29 @@ import torch
 from torch import Tensor, nn
 
 from deepevent.errors import SettingsError
+from deepevent_trainer.plans import (
+    Convolution,
+    Dense,
+    Dropout,
+    Inception,
+    Layer,
+    Plan,
+    Pooling,
+    ResponseNormalisation,
+    Separable,
+)
+from deepevent_trainer.recipes import RECIPES, plan_of
 
-Task = Literal["detection", "calibration"]
+__all__ = ["BACKGROUND", "FACE", "RECIPES", "Network", "build_network", "costs", "describe", "plan_of"]
+
 Colour = Literal["rgb", "grey"]
 
 # The answers of a detection net, by index.
 BACKGROUND, FACE = 0, 1
-DETECTION_CLASSES = 2
-CALIBRATION_CLASSES = 45
 # ITU-R BT.601, the luminance that OpenCV and Pillow use.
 LUMINANCE = (0.299, 0.587, 0.114)
 # Batch normalisation regularises by itself: the article then drops out less.
 DROPOUT_SHARE_WITH_BATCH_NORM = 0.5
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A convolution without padding, with ReLU behind it: `channels` maps of `kernel` x `kernel`."""
-
-    channels: int
-    kernel: int
-
-
-@dataclass(frozen=True)
-class Pooling:
-    """A max-pooling of `kernel` x `kernel` every `stride` pixels."""
-
-    kernel: int = 3
-    stride: int = 2
-
-
-@dataclass(frozen=True)
-class Dropout:
-    """Zeroes a share of the values while training."""
-
-    share: float
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A fully connected layer; with ReLU, unless it is the last."""
-
-    units: int
-
-
-Layer = Convolution | Pooling | Dropout | Dense
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A net on paper.
-
-    Attributes:
-        name: what commands and checkpoints call it.
-        task: `detection` answers 2 classes (background, face), `calibration` 45.
-        size_px: side of its square window.
-        layers: from the pixels to the last hidden layer; the dense layer of the classes follows by itself.
-    """
-
-    name: str
-    task: Task
-    size_px: int
-    layers: tuple[Layer, ...]
-
-    @property
-    def n_classes(self) -> int:
-        """Return the number of answers."""
-        return DETECTION_CLASSES if self.task == "detection" else CALIBRATION_CLASSES
-
-
-# det12: 12x12 -> conv 10x10x16 -> pool 4x4x16 -> 16 -> 2       cal12: the same up to the pool -> 128 -> 45
-# det24: 24x24 -> conv 20x20x64 -> pool 9x9x64 -> 128 -> 2       cal24: conv 20x20x32 -> pool 9x9x32 -> 64 ->
-# 45 det48: 48x48 -> conv 44x44x64 -> pool 21x21x64 -> conv 17x17x64 -> pool 8x8x64 -> 256 -> 2
-# cal48: 48x48 -> conv 44x44x64 -> pool 21x21x64 -> conv 17x17x64 -> 256 -> 45
-_ARTICLE = (
-    Plan(
-        "det12",
-        "detection",
-        12,
-        (Dropout(0.1), Convolution(16, 3), Pooling(), Dropout(0.5), Dense(16), Dropout(0.5)),
-    ),
-    Plan(
-        "cal12",
-        "calibration",
-        12,
-        (Dropout(0.1), Convolution(16, 3), Pooling(), Dropout(0.5), Dense(128), Dropout(0.5)),
-    ),
-    Plan(
-        "det24",
-        "detection",
-        24,
-        (Dropout(0.1), Convolution(64, 5), Pooling(), Dropout(0.5), Dense(128), Dropout(0.5)),
-    ),
-    Plan(
-        "cal24",
-        "calibration",
-        24,
-        (Dropout(0.1), Convolution(32, 5), Pooling(), Dropout(0.5), Dense(64), Dropout(0.5)),
-    ),
-    Plan(
-        "det48",
-        "detection",
-        48,
-        (
-            Dropout(0.1),
-            Convolution(64, 5),
-            Pooling(),
-            Convolution(64, 5),
-            Pooling(),
-            Dropout(0.3),
-            Dense(256),
-            Dropout(0.3),
-        ),
-    ),
-    Plan(
-        "cal48",
-        "calibration",
-        48,
-        (
-            Dropout(0.1),
-            Convolution(64, 5),
-            Pooling(),
-            Convolution(64, 5),
-            Dropout(0.3),
-            Dense(256),
-            Dropout(0.3),
-        ),
-    ),
-)
-RECIPES: dict[str, dict[str, Plan]] = {"article": {plan.name: plan for plan in _ARTICLE}}
-
-
-def plan_of(name: str, recipe: str = "article") -> Plan:
-    """Return the plan of net `name` in `recipe`.
-
-    Raises:
-        SettingsError: if there is no such recipe or net.
-    """
-    nets = RECIPES.get(recipe)
-    if nets is None:
-        raise SettingsError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}")
-    if name not in nets:
-        raise SettingsError(f"recipe {recipe!r} has no net {name!r}; it has {', '.join(nets)}")
-    return nets[name]
 
 
 class WindowDense(nn.Conv2d):
@@ -179,6 +59,29 @@ class WindowDense(nn.Conv2d):
         return super().forward(x)
 
 
+class InceptionModule(nn.Module):
+    """The branches of an `Inception` side by side, `(B, C, H, W) -> (B, channels, H, W)`."""
+
+    def __init__(self, channels: int, plan: Inception, *, batch_norm: bool) -> None:
+        super().__init__()
+
+        def convolution(into: int, out: int, kernel: int) -> list[nn.Module]:
+            return _convolution(into, out, kernel, padding=kernel // 2, batch_norm=batch_norm)
+
+        branches = [
+            convolution(channels, plan.plain, 1),
+            convolution(channels, plan.reduce3, 1) + convolution(plan.reduce3, plan.maps3, 3),
+            convolution(channels, plan.reduce5, 1) + convolution(plan.reduce5, plan.maps5, 5),
+        ]
+        if plan.pooled:
+            branches.append([nn.MaxPool2d(3, 1, padding=1), *convolution(channels, plan.pooled, 1)])
+        self.branches = nn.ModuleList(nn.Sequential(*branch) for branch in branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the maps of all branches, joined."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
 class Network(nn.Module):
     """One net of the cascade.
 
@@ -194,9 +97,27 @@ class Network(nn.Module):
         super().__init__()
         self.plan = plan
         self.recipe = recipe
-        self.batch_norm = batch_norm
-        self.colour: Colour = colour
-        self.layers, self.stride_px = _build(plan, batch_norm=batch_norm)
+        self.batch_norm = batch_norm if plan.batch_norm is None else plan.batch_norm
+        self.colour: Colour = "grey" if plan.planes == 1 else colour
+        if plan.branches:
+            main = _Builder(plan.planes, plan.size_px, batch_norm=self.batch_norm)
+            self.layers = main.features(plan.layers)
+            n_features, lower = main.n_values, []
+            for branch in plan.branches:
+                builder = _Builder(plan.planes, plan.size_px // branch.divisor, batch_norm=self.batch_norm)
+                lower.append(builder.features(branch.layers))
+                n_features += builder.n_values
+            self.branches = nn.ModuleList(lower)
+            self.head = nn.Linear(n_features, plan.n_outputs)
+            self.stride_px = plan.size_px
+        else:
+            whole = _Builder(plan.planes, plan.size_px, batch_norm=self.batch_norm)
+            whole.dense_stride = _dense_stride(plan)
+            for layer in plan.layers:
+                whole.add(layer)
+            whole.add_dense(plan.n_outputs)
+            self.layers = nn.Sequential(*whole.modules)
+            self.stride_px = whole.stride * whole.dense_stride
         self.register_buffer("luminance", torch.tensor(LUMINANCE).view(1, 3, 1, 1), persistent=False)
 
     @property
@@ -210,71 +131,143 @@ class Network(nn.Module):
         return self.plan.size_px
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return the logits of every window.
+        """Return the answers for every window: logits of the classes, then the box if the net finds one.
 
         Args:
-            pixels: `(B, 3, H, W)`, uint8 or float of 0..255, H and W at least `size_px`.
+            pixels: `(B, 3, H, W)`, or `(B, 1, H, W)` of luminance, uint8 or float of 0..255, H and W at least
+                `size_px`; exactly that for a net that does not slide.
 
         Returns:
             `(B, C, h, w)` float32 with `h = (H - size_px) // stride_px + 1`, w likewise; `(B, C, 1, 1)` for
             crops.
         """
-        x = pixels.float()
-        if self.colour == "grey":
-            luminance = self.get_buffer("luminance")
-            x = (x * luminance).sum(1, keepdim=True).expand(-1, 3, -1, -1)
-        logits: Tensor = self.layers((x - 127.5) / 64.0)
+        x = (self._planes(pixels.float()) - 127.5) / 64.0
+        if self.plan.branches:
+            found = [self.layers(x)]
+            for branch, layers in zip(self.plan.branches, self.branches, strict=True):
+                found.append(layers(nn.functional.avg_pool2d(x, branch.divisor)))
+            joined: Tensor = self.head(torch.cat(found, dim=1))
+            return joined[:, :, None, None]
+        logits: Tensor = self.layers(x)
+        if not self.plan.slides:
+            return logits
         # The poolings leave out a window's last row or two, so one more window may have been found than fits
         # in.
         rows, columns = (1 + (side - self.size_px) // self.stride_px for side in pixels.shape[2:])
         return logits[:, :, :rows, :columns]
 
+    def _planes(self, x: Tensor) -> Tensor:
+        """Return what the net sees of the colours."""
+        if self.colour == "rgb":
+            return x if x.shape[1] == 3 else x.expand(-1, 3, -1, -1)
+        if x.shape[1] == 3:
+            x = (x * self.get_buffer("luminance")).sum(1, keepdim=True)
+        return x if self.plan.planes == 1 else x.expand(-1, 3, -1, -1)
+
     def probabilities(self, pixels: Tensor) -> Tensor:
         """Return softmax over the classes, shaped like `forward`, without gradients."""
+        return self.answers(pixels)[:, : self.plan.n_classes]
+
+    def answers(self, pixels: Tensor) -> Tensor:
+        """Return probabilities of the classes, then the box if the net finds one, without gradients."""
         with torch.inference_mode():
-            return torch.softmax(self(pixels), dim=1)
+            return self.answer_values(self(pixels))
+
+    def answer_values(self, outputs: Tensor) -> Tensor:
+        """Return `forward`'s `outputs` with the logits made probabilities; the box stays as it is."""
+        n = self.plan.n_classes
+        return torch.cat([torch.softmax(outputs[:, :n], dim=1), outputs[:, n:]], dim=1)
 
 
-def _build(plan: Plan, *, batch_norm: bool) -> tuple[nn.Sequential, int]:
-    """Return the layers of `plan` and the step of its windows in pixels."""
-    modules: list[nn.Module] = []
-    channels, side, stride = 3, plan.size_px, 1
-    dense_stride = _dense_stride(plan)
-    seen_dense = False
+def _convolution(
+    into: int,
+    out: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
+    batch_norm: bool,
+) -> list[nn.Module]:
+    """Return a convolution with what stands behind it."""
+    modules: list[nn.Module] = [
+        nn.Conv2d(into, out, kernel, stride, padding, groups=groups, bias=not batch_norm)
+    ]
+    if batch_norm:
+        modules.append(nn.BatchNorm2d(out))
+    return [*modules, nn.ReLU()]
 
-    def add_dense(units: int) -> None:
-        nonlocal channels, seen_dense
-        kernel, step = (1, 1) if seen_dense else (side, dense_stride)
-        modules.append(WindowDense(channels, units, kernel, stride=step))
-        channels, seen_dense = units, True
 
-    for layer in plan.layers:
+class _Builder:
+    """Turns layers on paper into modules, keeping count of maps, side and step."""
+
+    def __init__(self, planes: int, side: int, *, batch_norm: bool) -> None:
+        self.modules: list[nn.Module] = []
+        self.channels, self.side, self.stride = planes, side, 1
+        self.dense_stride = 1
+        self._batch_norm = batch_norm
+        self._seen_dense = False
+
+    @property
+    def n_values(self) -> int:
+        return self.channels * self.side**2
+
+    def features(self, layers: tuple[Layer, ...]) -> nn.Sequential:
+        """Return `layers` with their last map laid out as `(B, n_values)`."""
+        for layer in layers:
+            self.add(layer)
+        return nn.Sequential(*self.modules, nn.Flatten())
+
+    def add(self, layer: Layer) -> None:
+        normed = self._batch_norm
         match layer:
-            case Convolution(maps, kernel):
-                modules.append(nn.Conv2d(channels, maps, kernel, bias=not batch_norm))
-                if batch_norm:
-                    modules.append(nn.BatchNorm2d(maps))
-                modules.append(nn.ReLU())
-                channels, side = maps, side - kernel + 1
+            case Convolution(maps, kernel, step, padding):
+                self._extend(
+                    _convolution(self.channels, maps, kernel, stride=step, padding=padding, batch_norm=normed)
+                )
+                self._slide(kernel, step, padding)
+                self.channels = maps
+            case Separable(maps, kernel, step, padding):
+                before = self.channels
+                within = _convolution(
+                    before, before, kernel, stride=step, padding=padding, groups=before, batch_norm=normed
+                )
+                self._extend(within + _convolution(before, maps, 1, batch_norm=normed))
+                self._slide(kernel, step, padding)
+                self.channels = maps
             case Pooling(kernel, step):
-                modules.append(nn.MaxPool2d(kernel, step))
-                side, stride = (side - kernel) // step + 1, stride * step
+                self._extend([nn.MaxPool2d(kernel, step)])
+                self._slide(kernel, step, 0)
+            case ResponseNormalisation():
+                self._extend([nn.LocalResponseNorm(5)])
+            case Inception():
+                self._extend([InceptionModule(self.channels, layer, batch_norm=normed)])
+                self.channels = layer.channels
             case Dropout(share):
-                modules.append(nn.Dropout(share * DROPOUT_SHARE_WITH_BATCH_NORM if batch_norm else share))
+                self._extend([nn.Dropout(share * DROPOUT_SHARE_WITH_BATCH_NORM if normed else share)])
             case Dense(units):
-                add_dense(units)
-                modules.append(nn.ReLU())
-    add_dense(plan.n_classes)
-    return nn.Sequential(*modules), stride * dense_stride
+                self.add_dense(units)
+                self._extend([nn.ReLU()])
+
+    def add_dense(self, units: int) -> None:
+        kernel, step = (1, 1) if self._seen_dense else (self.side, self.dense_stride)
+        self._extend([WindowDense(self.channels, units, kernel, stride=step)])
+        self.channels, self.side, self._seen_dense = units, 1, True
+
+    def _extend(self, modules: list[nn.Module]) -> None:
+        self.modules += modules
+
+    def _slide(self, kernel: int, step: int, padding: int) -> None:
+        self.side = (self.side + 2 * padding - kernel) // step + 1
+        self.stride *= step
 
 
 def _dense_stride(plan: Plan) -> int:
     """Return the step of the first dense layer with which windows lie 4 px apart (Li et al., 3.1)."""
-    pooled = 1
+    stepped = 1
     for layer in plan.layers:
-        if isinstance(layer, Pooling):
-            pooled *= layer.stride
-    return max(1, 4 // pooled)
+        stepped *= getattr(layer, "stride", 1)
+    return max(1, 4 // stepped)
 
 
 def build_network(
@@ -299,45 +292,59 @@ class LayerCost:
 
 
 def costs(network: Network) -> list[LayerCost]:
-    """Return layers, parameters and FLOPs (two per multiplication) for one window."""
+    """Return layers, parameters and FLOPs (two per multiplication) for one window, branches included."""
     found: list[LayerCost] = []
-    x = torch.zeros(1, 3, network.size_px, network.size_px)
+
+    def note(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        n_parameters = sum(p.numel() for p in module.parameters())
+        flops = 0
+        if isinstance(module, nn.Conv2d):
+            flops = 2 * module.weight.numel() * output.shape[2] * output.shape[3]
+        elif isinstance(module, nn.Linear):
+            flops = 2 * module.weight.numel()
+        found.append(LayerCost(_kind(module), tuple(output.shape[1:]), n_parameters, flops))
+
+    handles = [module.register_forward_hook(note) for module in network.modules() if type(module) in _KINDS]
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        for module in network.layers:
-            x = module(x)
-            n_parameters = sum(p.numel() for p in module.parameters())
-            flops = 0
-            if isinstance(module, nn.Conv2d):
-                flops = 2 * module.weight.numel() * x.shape[2] * x.shape[3]
-            if n_parameters or isinstance(module, nn.MaxPool2d):
-                found.append(LayerCost(type(module).__name__, tuple(x.shape[1:]), n_parameters, flops))
+        network(torch.zeros(1, network.plan.planes, network.size_px, network.size_px))
     network.train(was_training)
+    for handle in handles:
+        handle.remove()
     return found
+
+
+_KINDS: dict[type[nn.Module], str] = {
+    nn.Conv2d: "convolution",
+    nn.MaxPool2d: "max-pooling",
+    nn.LocalResponseNorm: "response norm",
+    WindowDense: "dense",
+    nn.Linear: "dense",
+    nn.BatchNorm2d: "batch norm",
+}
+
+
+def _kind(module: nn.Module) -> str:
+    if isinstance(module, nn.Conv2d) and module.groups > 1:
+        return "within maps"
+    return _KINDS[type(module)]
 
 
 def describe(network: Network) -> str:
     """Return a table of the layers of `network`, its parameters and its FLOPs, for people."""
     rows = costs(network)
     side = network.size_px
-    lines = [
-        f"{network.name}: {side}x{side} px, {network.plan.n_classes} classes, "
-        f"windows {network.stride_px} px apart"
-    ]
-    names = {
-        "Conv2d": "convolution",
-        "MaxPool2d": "max-pooling",
-        "WindowDense": "dense",
-        "BatchNorm2d": "batch norm",
-    }
+    answers = f"{network.plan.n_classes} classes" + (" and a box" if network.plan.finds_box else "")
+    slides = f"windows {network.stride_px} px apart" if network.plan.slides else "crops only"
+    lines = [f"{network.name}: {side}x{side} px, {answers}, {slides}"]
     for row in rows:
         shape = "x".join(str(n) for n in row.shape)
         lines.append(
-            f"  {names[row.layer]:<12} {shape:>10} {row.n_parameters:>10,} parameters {row.flops:>12,} FLOP"
+            f"  {row.layer:<13} {shape:>10} {row.n_parameters:>10,} parameters {row.flops:>12,} FLOP"
         )
     lines.append(
-        f"  {'in all':<12} {'':>10} {sum(r.n_parameters for r in rows):>10,} parameters "
+        f"  {'in all':<13} {'':>10} {sum(r.n_parameters for r in rows):>10,} parameters "
         f"{sum(r.flops for r in rows):>12,} FLOP a window"
     )
     return "\n".join(lines)
