@@ -14,21 +14,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from deepevent_trainer import calibration
-from deepevent_trainer.boxes import as_boxes
-from deepevent_trainer.networks import FACE, Network
+from deepevent_trainer.boxes import as_boxes, squared
 from deepevent_trainer.pyramid import SCALE_STEP, crop_windows, levels, window_corners
 from deepevent_trainer.suppression import suppress
 
+if TYPE_CHECKING:
+    # The fast detector runs these stages without torch.
+    import torch
+
+    from deepevent_trainer.networks import Network
+
+FACE = 1
 Kind = Literal["classify", "calibrate", "suppress", "final"]
 # (N, S, S, 3) uint8 -> (N, C) probabilities.
 Classifier = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+# A level (H, W[, 3]) uint8 -> (C, h, w) answers, one for each window.
+Mapper = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +78,8 @@ class Candidates:
     scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     scales: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     stages: list[StageRecord] = field(default_factory=list)
+    # (N, 4) where the net that judged last saw the edges of the face; used by the next `move`.
+    offsets: NDArray[np.float32] | None = None
 
     def passed(
         self,
@@ -114,22 +123,53 @@ def scan(
     scale_step: float = SCALE_STEP,
 ) -> Iterator[Candidates]:
     """Yield the windows of every image that `network` takes for a face, scanning each level in one pass."""
+    answers = mapper(network)
+    size_px, stride_px = network.size_px, network.stride_px
+    return scan_with(images, network.name, answers, size_px, stride_px, threshold, min_face_px, scale_step)
+
+
+def scan_with(
+    images: Iterable[NDArray[np.uint8]],
+    name: str,
+    answers_of: Mapper,
+    size_px: int,
+    stride_px: int,
+    threshold: float,
+    min_face_px: float,
+    scale_step: float = SCALE_STEP,
+) -> Iterator[Candidates]:
+    """Yield the windows of every image that the net behind `answers_of` takes for a face."""
     for image in images:
         boxes, scores = [as_boxes([])], [np.zeros(0, dtype=np.float32)]
-        scales = [np.zeros(0, dtype=np.int64)]
+        scales, offsets = [np.zeros(0, dtype=np.int64)], [np.zeros((0, 4), dtype=np.float32)]
         n_seen = 0
-        for level in levels(image, network.size_px, min_face_px, scale_step):
-            faces = face_map(network, level.pixels)
+        for level in levels(image, size_px, min_face_px, scale_step):
+            answers = answers_of(level.pixels)
+            faces = answers[FACE]
             rows, columns = np.nonzero(faces >= threshold)
             n_seen += faces.size
-            corners = np.stack([columns, rows], axis=1) * network.stride_px
-            boxes.append(level.boxes(corners, network.size_px))
+            corners = np.stack([columns, rows], axis=1) * stride_px
+            boxes.append(level.boxes(corners, size_px))
             scores.append(faces[rows, columns])
             scales.append(np.full(len(rows), level.index, dtype=np.int64))
+            if len(answers) == _WITH_BOX:
+                offsets.append(answers[2:, rows, columns].T)
         found, probability = np.concatenate(boxes), np.concatenate(scores)
         parents = np.full(len(found), -1, dtype=np.int64)
-        record = StageRecord(network.name, "classify", found, probability, parents, n_seen, threshold)
-        yield Candidates(image, found, probability, np.concatenate(scales), [record])
+        record = StageRecord(name, "classify", found, probability, parents, n_seen, threshold)
+        moves = np.concatenate(offsets)
+        yield Candidates(
+            image,
+            found,
+            probability,
+            np.concatenate(scales),
+            [record],
+            moves if len(moves) == len(found) else None,
+        )
+
+
+# Two classes and four edges.
+_WITH_BOX = 6
 
 
 def face_map(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -138,27 +178,45 @@ def face_map(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]
     return found
 
 
+def mapper(network: Network) -> Mapper:
+    """Return `network` as a function from a level to the answers for its windows."""
+
+    def answers(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = network.answers(_as_tensor(pixels[None]))[0].numpy()
+        return found
+
+    return answers
+
+
 def classifier(network: Network) -> Classifier:
     """Return `network` as a function from crops `(N, S, S, 3)` uint8 to probabilities `(N, C)` float32."""
 
     def classify_crops(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = network.probabilities(_as_tensor(crops)).flatten(1).numpy()
+        found: NDArray[np.float32] = network.answers(_as_tensor(crops)).flatten(1).numpy()
         return found
 
     return classify_crops
 
 
-def classify(name: str, judge: Classifier, size_px: int, threshold: float, batch_size: int) -> Stage:
-    """Return a stage that keeps the windows which `judge` takes for a face."""
+def classify(
+    name: str, judge: Classifier, size_px: int, threshold: float, batch_size: int, context: float = 1.0
+) -> Stage:
+    """Return a stage that keeps the windows which `judge` takes for a face.
+
+    `judge` sees the square around each box, `context` times as wide; if it answers a box too, that is kept
+    for a `move`.
+    """
 
     def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
-        for candidates, probabilities in in_batches(stream, judge, size_px, batch_size):
+        for candidates, probabilities in in_batches(stream, judge, size_px, batch_size, context):
             scores = probabilities[:, FACE]
             kept = np.flatnonzero(scores >= threshold).astype(np.int64)
             passed = candidates.passed(name, "classify", kept, scores=scores[kept], threshold=threshold)
             if len(passed.stages) == 1:
                 # The windows before the first stage are noted nowhere, so there is nothing to point to.
                 passed.stages[0].parents[:] = -1
+            if probabilities.shape[1] == _WITH_BOX:
+                passed.offsets = probabilities[kept, 2:]
             yield passed
 
     return stage
@@ -178,6 +236,23 @@ def calibrate(
     return stage
 
 
+def move(name: str) -> Stage:
+    """Return a stage that moves every window to where the net before saw the face."""
+
+    def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
+        for candidates in stream:
+            every = np.arange(len(candidates.boxes), dtype=np.int64)
+            windows = squared(candidates.boxes).astype(np.float64)
+            offsets = np.zeros_like(windows) if candidates.offsets is None else candidates.offsets
+            found = windows + offsets * (windows[:, 2:3] - windows[:, :1])
+            # A net that is quite lost may turn a box inside out: then the window stays.
+            lost = ((found[:, 2:] - found[:, :2]) < 1).any(axis=1)
+            found[lost] = windows[lost]
+            yield candidates.passed(name, "calibrate", every, boxes=as_boxes(found))
+
+    return stage
+
+
 def suppression(name: str, iou_threshold: float, *, within_scales: bool) -> Stage:
     """Return a stage that keeps the best of overlapping windows, within each scale or over all."""
 
@@ -191,7 +266,7 @@ def suppression(name: str, iou_threshold: float, *, within_scales: bool) -> Stag
 
 
 def in_batches(
-    stream: Iterable[Candidates], judge: Classifier, size_px: int, batch_size: int
+    stream: Iterable[Candidates], judge: Classifier, size_px: int, batch_size: int, context: float = 1.0
 ) -> Iterator[tuple[Candidates, NDArray[np.float32]]]:
     """Yield each image of `stream` with `judge`'s answers for its windows, `(N, C)`, in order.
 
@@ -221,7 +296,7 @@ def in_batches(
         start = 0
         while start < len(candidates.boxes):
             part = candidates.boxes[start : start + batch_size - n_crops]
-            crops.append(crop_windows(candidates.image, part, size_px))
+            crops.append(crop_windows(candidates.image, widened(part, context), size_px))
             owners.append((owner, len(part)))
             n_crops += len(part)
             start += len(part)
@@ -233,6 +308,15 @@ def in_batches(
         flush()
     while waiting:
         yield waiting.popleft().complete()
+
+
+def widened(boxes: NDArray[np.float32], context: float) -> NDArray[np.float32]:
+    """Return the squares around `boxes`, `context` times as wide; the boxes as they are for 1."""
+    if context == 1.0:
+        return boxes
+    square = squared(boxes)
+    margin = (square[:, 2:] - square[:, :2]) * np.float32((context - 1) / 2)
+    return np.concatenate([square[:, :2] - margin, square[:, 2:] + margin], axis=1)
 
 
 @dataclass(eq=False)
@@ -257,5 +341,9 @@ def run(stream: Iterator[Candidates], *stages: Stage) -> Iterator[Candidates]:
 
 
 def _as_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """Return `(N, H, W, 3)` pixels as `(N, 3, H, W)`."""
+    """Return `(N, H, W, 3)` pixels as `(N, 3, H, W)`, `(N, H, W)` of luminance as `(N, 1, H, W)`."""
+    import torch
+
+    if pixels.ndim == 3:
+        return torch.from_numpy(np.ascontiguousarray(pixels))[:, None]
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from deepevent.errors import CheckpointInvalid, NonFiniteLoss, SettingsError
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data.batches import Source
+from deepevent_trainer.losses import box_errors, loss_of
 from deepevent_trainer.measures import calibration_measures, detection_measures
 from deepevent_trainer.networks import Network
 
@@ -176,8 +177,9 @@ def train(
             rate = schedule.learning_rate_at(progress.step, source.n_batches)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            logits = network(batch.pixels).flatten(1)
-            loss = nn.functional.cross_entropy(logits, batch.targets)
+            outputs = network(batch.pixels).flatten(1)
+            loss = loss_of(network.plan, outputs, batch)
+            logits = outputs[:, : network.plan.n_classes]
             value = loss.item()
             if not math.isfinite(value):
                 raise NonFiniteLoss(network.name, progress.step, progress.batch, value)
@@ -186,9 +188,10 @@ def train(
             optimiser.step()
 
             run.log({"step/loss": value, "learning_rate": rate}, step=progress.step)
-            progress.loss_sum += value * len(batch.targets)
+            n_judged = int((batch.targets >= 0).sum())
+            progress.loss_sum += value * n_judged
             progress.n_right += int((logits.argmax(1) == batch.targets).sum())
-            progress.n_crops += len(batch.targets)
+            progress.n_crops += n_judged
             progress.batch += 1
             progress.step += 1
             if stop() or run.should_stop:
@@ -217,10 +220,15 @@ def validate(network: Network, source: Source) -> dict[str, float]:
     network.eval()
     logits: list[Tensor] = []
     targets: list[Tensor] = []
+    errors: list[Tensor] = []
     with torch.inference_mode():
         for batch in source.validation():
-            logits.append(network(batch.pixels).flatten(1))
-            targets.append(batch.targets)
+            outputs = network(batch.pixels).flatten(1)
+            judged = batch.targets >= 0
+            logits.append(outputs[judged, : network.plan.n_classes])
+            targets.append(batch.targets[judged])
+            if batch.boxes is not None:
+                errors.append(box_errors(outputs[:, network.plan.n_classes :], batch.boxes))
         every_logit, every_target = torch.cat(logits), torch.cat(targets)
         loss = nn.functional.cross_entropy(every_logit, every_target).item()
         probabilities = torch.softmax(every_logit, dim=1).numpy()
@@ -228,6 +236,8 @@ def validate(network: Network, source: Source) -> dict[str, float]:
         measures = detection_measures(probabilities, every_target.numpy())
     else:
         measures = calibration_measures(probabilities, every_target.numpy(), network.size_px)
+    if errors:
+        measures["box_error"] = float(torch.cat(errors).mean())
     return {"loss": loss, **measures}
 
 

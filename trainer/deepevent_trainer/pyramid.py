@@ -28,7 +28,7 @@ class Level:
 
     Attributes:
         index: 0 is the finest.
-        pixels: `(H, W, 3)` uint8.
+        pixels: `(H, W, 3)` uint8, or `(H, W)` of luminance.
         scale: `(2,)` level pixels per pixel of the original, x and y; they differ by rounding.
     """
 
@@ -86,12 +86,12 @@ _HALVE_FROM = 4.0
 
 
 def crop_windows(image: NDArray[np.uint8], boxes: NDArray[np.floating], size_px: int) -> NDArray[np.uint8]:
-    """Return the boxes of `image` as crops, `(N, size_px, size_px, 3)` uint8, cut to parts of a pixel.
+    """Return the boxes of `image` as crops, `(N, size_px, size_px[, 3])` uint8, cut to parts of a pixel.
 
     What lies outside of the image repeats its border. Down-scaling averages by area. A box without area is a
     pixel.
     """
-    crops = np.zeros((len(boxes), size_px, size_px, 3), dtype=np.uint8)
+    crops = np.zeros((len(boxes), size_px, size_px, *image.shape[2:]), dtype=np.uint8)
     halved = [image]
     for crop, (x1, y1, x2, y2) in zip(crops, boxes.astype(np.float64).tolist(), strict=True):
         width, height = max(x2 - x1, 1.0), max(y2 - y1, 1.0)

@@ -40,7 +40,7 @@ class CascadeSamples:
         batch_size: int = 256,
     ) -> None:
         """Take the photographs, and for a calibration net the trained `detector` that stands before it."""
-        self._photographs = [_small(photograph) for photograph in photographs]
+        self._photographs = [small(photograph) for photograph in photographs]
         self._training_names = training_names
         self._min_face_px = min_face_px
         self._detector = detector
@@ -76,7 +76,7 @@ def choose(photographs: Sequence[Photograph], seed: int, count: int = N_SAMPLES)
     return sorted(with_faces, key=lambda photograph: photograph.path is None)[:count]
 
 
-def _small(photograph: Photograph) -> Photograph:
+def small(photograph: Photograph) -> Photograph:
     """Return the photograph in memory, at most `MAX_SIDE_PX` long, its boxes with it."""
     image = photograph.read()
     scale = MAX_SIDE_PX / max(image.shape[:2])

@@ -23,6 +23,7 @@ import torch
 import deepevent
 from deepevent.errors import SettingsError
 from deepevent_trainer import checkpoint
+from deepevent_trainer.cascade_training import train_cascade
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.batches import Source
 from deepevent_trainer.data.bundled import bundled_photographs
@@ -33,6 +34,7 @@ from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.split import Division, divide
 from deepevent_trainer.loop import Outcome, Schedule, train
 from deepevent_trainer.networks import RECIPES, Colour, Network, build_network, describe, plan_of
+from deepevent_trainer.recipes import CASCADES
 from deepevent_trainer.samples import CascadeSamples, choose
 
 HELP = "train a net of the face cascade on annotated photographs"
@@ -47,7 +49,12 @@ MAX_GREY_SHARE = 0.25
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `deepevent train`."""
     nets = sorted({name for recipe in RECIPES.values() for name in recipe})
-    parser.add_argument("net", choices=nets, metavar="NET", help=", ".join(nets))
+    parser.add_argument(
+        "net", choices=[*nets, "cascade"], metavar="NET", help=f"{', '.join(nets)}; cascade: all of best's"
+    )
+    parser.add_argument(
+        "--mining-photographs", type=int, default=1_200, help="searched for wrong windows (%(default)s)"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -104,6 +111,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Train, and return 0 when it completed or was stopped on request."""
+    if args.net == "cascade":
+        return _cascade(args)
     if args.describe:
         network = build_network(args.net, args.recipe, batch_norm=args.batch_norm)
         sys.stdout.write(describe(network) + "\n")
@@ -170,6 +179,24 @@ def execute(args: argparse.Namespace) -> int:
         run.finish(outcome.status)
     _say(f"{args.net}: {_result(outcome)}; checkpoint in {save_to}")
     return 0
+
+
+def _cascade(args: argparse.Namespace) -> int:
+    """Describe or train all nets of a recipe."""
+    names = CASCADES.get(args.recipe)
+    if names is None:
+        raise SettingsError(f"recipe {args.recipe!r} is no cascade; there are {', '.join(CASCADES)}")
+    if args.describe:
+        nets = (build_network(name, args.recipe, batch_norm=args.batch_norm) for name in names)
+        sys.stdout.write("\n".join(describe(network) for network in nets) + "\n")
+        return 0
+    if not plan_of(names[0], args.recipe).finds_box:
+        raise SettingsError(
+            f"train cascade trains recipe 'best'; train the nets of {args.recipe!r} by name: {', '.join(names)}"
+        )
+    if args.data is None:
+        raise SettingsError("train cascade needs --data DIR with annotated photographs")
+    return train_cascade(args)
 
 
 @dataclass(frozen=True, eq=False)

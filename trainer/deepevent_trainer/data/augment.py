@@ -78,7 +78,7 @@ def sample(
     found = torch.nn.functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     if fine != size_px:
         found = torch.nn.functional.avg_pool2d(found, fine // size_px)
-    return _coloured(found, augmentation, generator)
+    return coloured(found, augmentation, generator)
 
 
 def _matrices(
@@ -104,7 +104,8 @@ def _matrices(
     return torch.cat([rotation * half[:, None, None], rotation @ middle[:, :, None]], dim=2)
 
 
-def _coloured(pixels: Tensor, augmentation: Augmentation, generator: torch.Generator | None) -> Tensor:
+def coloured(pixels: Tensor, augmentation: Augmentation, generator: torch.Generator | None) -> Tensor:
+    """Return crops `(B, C, N, N)` with brightness, contrast and colours varied."""
     n = len(pixels)
     if augmentation.contrast:
         mean = pixels.mean(dim=(1, 2, 3), keepdim=True)

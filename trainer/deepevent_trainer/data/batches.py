@@ -17,10 +17,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Crops and their right answers: `pixels` `(B, 3, N, N)` float32 of 0..255, `targets` `(B,)` int64."""
+    """Crops and their right answers.
+
+    Attributes:
+        pixels: `(B, 3, N, N)` float32 of 0..255, or `(B, 1, N, N)` of luminance.
+        targets: `(B,)` int64; -100 where the classes are not judged.
+        boxes: `(B, 4)` how far the face's edges are from the window's, in its sides; NaN where there is none.
+    """
 
     pixels: Tensor
     targets: Tensor
+    boxes: Tensor | None = None
 
 
 class Source(Protocol):

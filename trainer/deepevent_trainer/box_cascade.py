@@ -1,0 +1,110 @@
+"""The cascade of the recipe `best`: three nets that answer score and box, filters between them.
+
+det12 -> box12 -> filter -> det24 -> box24 -> filter -> det48 -> box48 -> global filter. The nets are functions
+on pixels, so torch and ONNX Runtime run the very same stages. Knows no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deepevent_trainer import cascade
+from deepevent_trainer.cascade import Candidates, Classifier, Mapper, Stage
+
+# A box moves by itself, so levels need not lie as near as with windows that stay (MTCNN: 1.41).
+SCALE_STEP = 1.414
+_LOCAL_IOU = (0.5, 0.6)
+_FINAL_IOU = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """One net as a function.
+
+    Attributes:
+        name: of the net.
+        size_px: side of its window.
+        context: what it sees against the box.
+        threshold: the score from which it accepts.
+        judge: crops to answers.
+        mapper: a level to answers, for the first net.
+        stride_px: step of its windows on a level.
+    """
+
+    name: str
+    size_px: int
+    context: float
+    threshold: float
+    judge: Classifier
+    mapper: Mapper | None = None
+    stride_px: int = 4
+
+
+def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the luminance of an RGB image, `(H, W)`; a grey one as it is."""
+    if image.ndim == 2:
+        return image
+    if image.shape[2] == 1:
+        return np.ascontiguousarray(image[..., 0])
+    code = cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY
+    return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
+
+
+def pipeline(
+    images: Iterable[NDArray[np.uint8]],
+    judges: Sequence[Judge],
+    min_face_px: float,
+    *,
+    scale_step: float = SCALE_STEP,
+    batch_size: int = 256,
+) -> Iterator[Candidates]:
+    """Yield every image's windows behind the last of `judges`, which may be the first one or two nets only."""
+    first = judges[0]
+    if first.mapper is None:
+        raise ValueError(f"{first.name!r} cannot scan a level")
+    stream = cascade.scan_with(
+        (grey(image) for image in images),
+        first.name,
+        first.mapper,
+        first.size_px,
+        first.stride_px,
+        first.threshold,
+        min_face_px,
+        scale_step,
+    )
+    stages: list[Stage] = []
+    for index, judge in enumerate(judges):
+        if index:
+            stages.append(
+                cascade.classify(
+                    judge.name, judge.judge, judge.size_px, judge.threshold, batch_size, judge.context
+                )
+            )
+        if index == 0:
+            # Windows of one scale stand 4 px apart: most of them go before any work on them.
+            stages.append(_thin(f"near{judge.size_px}", _LOCAL_IOU[0]))
+        stages.append(cascade.move(f"box{judge.size_px}"))
+        last = judge.size_px == 48
+        iou = _FINAL_IOU if last else _LOCAL_IOU[1]
+        stages.append(cascade.suppression(f"suppress{judge.size_px}", iou, within_scales=False))
+    return cascade.run(stream, *stages)
+
+
+def _thin(name: str, iou_threshold: float) -> Stage:
+    """Return a filter within scales that keeps the boxes which the net saw."""
+
+    def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
+        for candidates in stream:
+            kept = cascade.suppress(
+                candidates.boxes, candidates.scores, iou_threshold, groups=candidates.scales
+            )
+            passed = candidates.passed(name, "suppress", kept)
+            passed.offsets = None if candidates.offsets is None else candidates.offsets[kept]
+            yield passed
+
+    return stage

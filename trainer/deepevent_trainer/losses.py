@@ -1,0 +1,42 @@
+"""What a net is punished for: wrong classes, and boxes that are off.
+
+Tensors in, one number out. Hard examples: of a batch the largest 70 % of the losses count (MTCNN, Zhang et
+al. 2016, section II-C); for nets that answer classes only all count, as in the article.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from deepevent_trainer.data.batches import Batch
+from deepevent_trainer.plans import Plan
+
+HARD_SHARE = 0.7
+# An edge that is a tenth of the window off weighs about as much as a class told with probability 0.6.
+BOX_WEIGHT = 5.0
+# Errors below this share of the window are punished by their square.
+_BOX_BETA = 0.1
+
+
+def loss_of(plan: Plan, outputs: Tensor, batch: Batch) -> Tensor:
+    """Return the loss of a net's `outputs`, `(B, plan.n_outputs)`, on a batch."""
+    logits = outputs[:, : plan.n_classes]
+    if batch.boxes is None:
+        return nn.functional.cross_entropy(logits, batch.targets)
+    judged = batch.targets >= 0
+    each = nn.functional.cross_entropy(logits[judged], batch.targets[judged], reduction="none")
+    hardest = each.topk(max(1, int(HARD_SHARE * len(each)))).values.mean()
+    present = torch.isfinite(batch.boxes[:, 0])
+    if not present.any():
+        return hardest
+    box = nn.functional.smooth_l1_loss(
+        outputs[present, plan.n_classes :], batch.boxes[present], beta=_BOX_BETA
+    )
+    return hardest + BOX_WEIGHT * box
+
+
+def box_errors(found: Tensor, boxes: Tensor) -> Tensor:
+    """Return by how much each edge is off, `(n, 4)` in sides of the window, where there is a face."""
+    present = torch.isfinite(boxes[:, 0])
+    return (found[present] - boxes[present]).abs()
