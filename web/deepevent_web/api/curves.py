@@ -91,7 +91,7 @@ def _header(curve: curves.Curve) -> dict[str, Any]:
         "rank": curve.rank,
         "n_points": curve.n_points,
         "thinned": curve.thinned,
-        "columns": curve.columns,
+        "columns": list(curve.columns),
         "length": len(curve.x),
         "nonfinite": curve.nonfinite,
         "n_nonfinite": curve.n_nonfinite,
