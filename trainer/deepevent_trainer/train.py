@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 import deepevent
-from deepevent.errors import SettingsError
+from deepevent.errors import CheckpointInvalid, SettingsError
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.batches import Source
@@ -32,6 +32,7 @@ from deepevent_trainer.data.detection_crops import DetectionCrops
 from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.split import Division, divide
 from deepevent_trainer.loop import Outcome, Schedule, train
+from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.networks import RECIPES, Colour, Network, build_network, describe, plan_of
 from deepevent_trainer.samples import CascadeSamples, choose
 
@@ -244,15 +245,18 @@ def _source(network: Network, material: Material, args: argparse.Namespace) -> S
     return DetectionCrops(training, (material.faces[1], material.background[1]), **common)
 
 
-def _detector(args: argparse.Namespace, network: Network) -> Network | None:
-    """Return the trained det12 that stands before a 12 px calibration net, if there is one."""
+def _detector(args: argparse.Namespace, network: Network) -> tuple[Network, float] | None:
+    """Return the trained det12 before a 12 px calibration net, with its threshold, if there is one."""
     if network.plan.task != "calibration" or network.size_px != 12:
         return None
     path = args.det12 or args.out / "det12.pt"
     if args.det12 is None and not path.exists():
         _say(f"no {path}: the samples show every window moved; train det12 first to see only what it accepts")
         return None
-    return checkpoint.network_from(checkpoint.load(path))
+    state = checkpoint.load(path)
+    if state["net"] != "det12":
+        raise CheckpointInvalid(f"--det12 {str(path)!r} is a checkpoint of {state['net']}, not of det12")
+    return checkpoint.network_from(state), first_stage_threshold(state["measures"])
 
 
 @contextmanager
