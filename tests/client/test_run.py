@@ -362,3 +362,12 @@ def test_ranks_of_one_launcher_share_a_run() -> None:
     assert is_ulid(found.pop().strip())
     assert shared_run_id({"RANK": "0", "WORLD_SIZE": "1"}) is None
     assert shared_run_id({"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}) is None
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/client.md names each setting and its variables."""
+    from deepevent.settings import SETTINGS
+
+    text = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | `{'`, `'.join(setting.variables)}` |" in text
