@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,19 +199,26 @@ def check_parameters(
     return checked
 
 
-def build_arguments(recipe: Recipe, values: Mapping[str, object], *, resumed: bool = False) -> list[str]:
+def build_arguments(
+    recipe: Recipe,
+    values: Mapping[str, object],
+    *,
+    resumed: bool = False,
+    places: Mapping[str, str] | None = None,
+) -> list[str]:
     """Turn checked values into the argument list, on the machine where it will run.
 
     Args:
         recipe: with the folder of its file, against which roots are read.
         values: by name; checked again here, since the server's word is not taken for it.
         resumed: adds the recipe's `resume` arguments.
+        places: what `{name}` stands for in the recipe's own `command` and `resume`; never in a value.
 
     Raises:
         ParametersInvalid: a value does not fit, or a path leaves its root.
     """
     checked = check_parameters(recipe, values)
-    arguments = list(recipe.command)
+    arguments = fill_places(recipe.command, places or {})
     problems: dict[str, str] = {}
     for parameter in recipe.parameters:
         if parameter.name not in checked:
@@ -226,7 +233,12 @@ def build_arguments(recipe: Recipe, values: Mapping[str, object], *, resumed: bo
         arguments += make_argument(parameter, value)
     if problems:
         raise ParametersInvalid(recipe.name, problems)
-    return arguments + (list(recipe.resume) if resumed else [])
+    return arguments + (fill_places(recipe.resume, places or {}) if resumed else [])
+
+
+def fill_places(words: Sequence[str], places: Mapping[str, str]) -> list[str]:
+    """Replace `{name}` by its place in each word; other braces stay as they are."""
+    return [re.sub(r"\{(\w+)\}", lambda found: places.get(found[1], found[0]), word) for word in words]
 
 
 def _parse_resources(table: dict[str, Any], problems: list[str]) -> Resources:
