@@ -1,7 +1,7 @@
 """Agents: who takes jobs, what they can hold, and which recipes they offer.
 
-An agent gets a new id each time it starts. The token with which it registered is the only one that may speak for
-it. Recipes of agents that have left stay known, so that a job can be queued at night for a machine that is off.
+An agent gets a new id each time it starts. The token with which it registered is the only one that may speak
+for it. Recipes of agents that have left stay known, so that a job can be queued for a machine that is off.
 Must not know HTTP.
 """
 
@@ -129,7 +129,9 @@ def read_agent(connection: sa.Connection, agent_id: str, now: float) -> dict[str
     if row is None:
         raise AgentNotFound(f"no agent {agent_id!r}: register again")
     names = connection.execute(
-        sa.select(agent_recipes.c.name).where(agent_recipes.c.agent_id == agent_id).order_by(agent_recipes.c.name)
+        sa.select(agent_recipes.c.name)
+        .where(agent_recipes.c.agent_id == agent_id)
+        .order_by(agent_recipes.c.name)
     ).scalars()
     return _describe(row, list(names), now)
 
@@ -137,12 +139,14 @@ def read_agent(connection: sa.Connection, agent_id: str, now: float) -> dict[str
 def list_recipes(db: Database) -> list[dict[str, Any]]:
     """List the recipes on offer, by name: `{name, recipe, agents, alive}`.
 
-    Where agents differ over a recipe, the one that registered last is shown: the agent that runs a job goes by
-    its own definition in any case.
+    Where agents differ over a recipe, the one that registered last is shown: the agent that runs a job goes
+    by its own definition in any case.
     """
     now = server_time()
     query = (
-        sa.select(agent_recipes.c.name, agent_recipes.c.definition, agents.c.name.label("agent"), agents.c.left)
+        sa.select(
+            agent_recipes.c.name, agent_recipes.c.definition, agents.c.name.label("agent"), agents.c.left
+        )
         .add_columns(agents.c.last_seen)
         .join(agents, agents.c.id == agent_recipes.c.agent_id)
         .order_by(agent_recipes.c.name, agents.c.registered)

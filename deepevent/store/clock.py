@@ -1,7 +1,7 @@
 """The server's clock, by which leases run.
 
-It starts at the wall clock's time and then goes on by the monotonic clock: setting the wall clock back or forth
-while a server runs ends no lease and prolongs none. Agents' clocks never count.
+It starts at the wall clock's time and then goes on by the monotonic clock: setting the wall clock while a
+server runs ends no lease and prolongs none. Agents' clocks never count.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The queue as people see it: enqueue, list, stop, requeue, pause.
 
-What agents do with a job, and the rules of its states, are in `leases`. Must not know HTTP, nor how a job is run.
+What agents do with a job, and the rules of its states, are in `leases`. Must not know HTTP, nor how a job is
+run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ STATES = ("queued", "claimed", "running", "completed", "failed", "stopped", "los
 ENDED = ("completed", "failed", "stopped", "lost")
 HELD = ("claimed", "running")
 MAX_DEPENDENCIES = 100
+NO_RESOURCES = Resources()
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,13 @@ def enqueue(
     priority: int = 0,
     max_retries: int = 0,
     after: Sequence[int] = (),
-    resources: Resources = Resources(),
+    resources: Resources = NO_RESOURCES,
     created_by: str = "",
 ) -> dict[str, Any]:
     """Queue a job: of a recipe, with parameters that were checked, or a free command.
 
-    Args:
-        after: jobs that must have completed before this one begins.
-        max_retries: how often it is queued again by itself after a failure or a lost agent.
+    It begins once all jobs of `after` have completed, and is queued again by itself up to `max_retries` times
+    after a failure or a lost agent.
 
     Raises:
         JobNotFound: one of `after` is no job.
@@ -129,10 +130,8 @@ def list_jobs(
 ) -> JobPage:
     """List jobs, the newest first.
 
-    Args:
-        states: only these; all when empty.
-        before: only jobs with a smaller number: where the page before ended.
-        changed_after: only jobs that a later revision has touched.
+    Only those of these `states` (all when empty), with numbers below `before` (where the
+    page before ended), touched by a revision above `changed_after`.
     """
     query = _select().order_by(jobs.c.id.desc()).limit(limit + 1)
     if states:
@@ -164,7 +163,9 @@ def request_stop(db: Database, job_id: int, actor: str) -> dict[str, Any]:
             values |= {"state": "stopped", "reason": "", "finished": now, "fence": jobs.c.fence + 1}
         change(connection, job_id, **values)
         connection.execute(
-            sa.update(runs).where(runs.c.id == job["run"]).values(stop_requested=True, revision=next_revision(connection))
+            sa.update(runs)
+            .where(runs.c.id == job["run"])
+            .values(stop_requested=True, revision=next_revision(connection))
         )
         note(connection, job_id, actor, "stop")
         return read_job(connection, job_id)
@@ -179,7 +180,9 @@ def requeue(db: Database, job_id: int, actor: str) -> dict[str, Any]:
     with db.write() as connection:
         job = read_job(connection, job_id)
         if job["state"] not in ENDED:
-            raise JobConflict(f"job {job_id} is {job['state']}: only a job that has ended can be queued again")
+            raise JobConflict(
+                f"job {job_id} is {job['state']}: only a job that has ended can be queued again"
+            )
         change(
             connection,
             job_id,

@@ -4,11 +4,11 @@
        ↑         └────────┴──→ lost   (its lease ran out)
        └── failed and lost, while retries are left, after a pause that doubles
 
-A claim is one statement, so a job never goes to two agents. It raises the job's fence, and everything an agent
-says about a job carries the fence that it got: what comes with an older one is refused with LeaseLost. The fence
-rises only when somebody else takes over (a claim, a stop, a requeue by hand). An agent that was cut off for longer
-than its lease therefore gets its job back as long as nobody else has it: hours of training are not thrown away for
-a broken cable.
+A claim is one statement, so a job never goes to two agents. It raises the job's fence, and everything an
+agent says about a job carries the fence that it got: what comes with an older one is refused with LeaseLost.
+The fence rises only when somebody else takes over (a claim, a stop, a requeue by hand). An agent that was cut
+off for longer than its lease therefore gets its job back as long as nobody else has it: hours of training are
+not thrown away for a broken cable.
 
 Leases run by the server's clock alone. Must not know HTTP, nor how a job is run.
 """
@@ -76,9 +76,11 @@ def claim(db: Database, agent_id: str, free: Free, terms: Terms = TERMS) -> Clai
         if agent is None:
             raise AgentNotFound(f"no agent {agent_id!r}: register again")
         now = server_time()
+        # Where the database locks rows, those that another claim holds are passed over.
+        candidate = _candidate(agent_id, free, now).with_for_update(skip_locked=True, of=jobs)
         row = connection.execute(
             sa.update(jobs)
-            .where(jobs.c.id == _candidate(agent_id, free, now).scalar_subquery())
+            .where(jobs.c.id == candidate.scalar_subquery())
             .values(
                 state="claimed",
                 reason="",
@@ -153,8 +155,7 @@ def finish(
 ) -> dict[str, Any]:
     """Note how an attempt ended. The same news twice is one.
 
-    Args:
-        state: completed, failed, stopped, or lost (the attempt was cut off through no fault of the job).
+    `state` is completed, failed, stopped, or lost (the attempt was cut off through no fault of the job).
 
     Raises:
         LeaseLost: the job went to somebody else before.
@@ -203,7 +204,9 @@ def release_agent(db: Database, agent_id: str, reason: str, terms: Terms = TERMS
     """Take back at once what an agent held that is known to have ended: it has started anew, or left."""
     now = server_time()
     with db.write() as connection:
-        rows = connection.execute(sa.select(jobs).where(jobs.c.state.in_(HELD), jobs.c.agent_id == agent_id)).all()
+        rows = connection.execute(
+            sa.select(jobs).where(jobs.c.state.in_(HELD), jobs.c.agent_id == agent_id)
+        ).all()
         for row in rows:
             _lose(connection, row, now, reason, terms)
         return [row.id for row in rows]
@@ -218,7 +221,7 @@ def renew_all(db: Database, terms: Terms = TERMS) -> None:
 
 
 def _candidate(agent_id: str, free: Free, now: float) -> sa.Select[tuple[int]]:
-    """Select the next job for this agent. Locked rows are passed over where the database locks rows."""
+    """Select the next job for this agent."""
     before = jobs.alias("before")
     waits = sa.exists(
         sa.select(1)
@@ -237,7 +240,9 @@ def _candidate(agent_id: str, free: Free, now: float) -> sa.Select[tuple[int]]:
             sa.func.coalesce(jobs.c.memory_mb, 0) <= free.memory_mb,
             sa.or_(
                 jobs.c.recipe.in_(offered),
-                sa.and_(jobs.c.recipe.is_(None), sa.exists(agent.where(agents.c.allow_commands.is_(sa.true())))),
+                sa.and_(
+                    jobs.c.recipe.is_(None), sa.exists(agent.where(agents.c.allow_commands.is_(sa.true())))
+                ),
             ),
             sa.exists(agent),
             ~waits,
@@ -245,7 +250,6 @@ def _candidate(agent_id: str, free: Free, now: float) -> sa.Select[tuple[int]]:
         )
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(1)
-        .with_for_update(skip_locked=True, of=jobs)
     )
 
 
