@@ -1,0 +1,224 @@
+"""What each journal event does to a run: one function per type.
+
+Works on a `RunState`, the copy of a run's row that a transaction changes, and on lists of rows to be
+inserted; writes nothing itself. Events were checked by `events.check`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepevent.store.events import CONFIG_LIMIT, TEXT_LIMIT, Event
+from deepevent.store.values import dumps
+
+LOST_AFTER_S = 60.0
+
+
+@dataclass(slots=True)
+class WriterState:
+    """One row of `writers`, and the shapes that the writer has brought."""
+
+    id: str
+    run_id: str
+    rank: int
+    last_sequence: int = 0
+    clock_offset_s: float = 0.0
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+    finished: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    shapes: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    fresh_shapes: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    exists: bool = False
+    touched: bool = False
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run's row as this transaction leaves it.
+
+    Attributes:
+        row: the columns of `runs`.
+        exists: whether the row lies in the database already.
+        changed: something that a reader of the run sees has changed: the row gets the new revision.
+        new_values: config and summary that must be flattened again.
+        tags: the new tags, or None if they stay.
+        media, logs, artifacts, alerts: rows to insert.
+    """
+
+    row: dict[str, Any]
+    exists: bool
+    changed: bool = False
+    touched: bool = False
+    new_values: set[str] = field(default_factory=set)
+    tags: list[str] | None = None
+    media: list[dict[str, Any]] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+
+    def change(self, **columns: Any) -> None:
+        """Set columns, and remember that a reader would notice."""
+        if any(self.row.get(name) != value for name, value in columns.items()):
+            self.row.update(columns)
+            self.changed = True
+
+    def alert(self, title: str, text: str, time: float) -> None:
+        """Raise an alert of the server's own on this run."""
+        self.alerts.append(
+            {"run_id": self.row["id"], "title": title, "text": text, "level": "warning", "time": time}
+        )
+
+
+def new_run(run_id: str, now: float) -> RunState:
+    """Make the state of a run that nobody has seen before."""
+    return RunState(
+        {
+            "id": run_id,
+            "name": run_id,
+            "project": "default",
+            "status": "running",
+            "group": None,
+            "notes": "",
+            "created": now,
+            "started": now,
+            "finished": None,
+            "heartbeat": now,
+            "host": None,
+            "archived": False,
+            "deleted": False,
+            "stop_requested": False,
+            "owner": None,
+            "owner_rank": None,
+            "config": "{}",
+            "summary": "{}",
+            "environment": "{}",
+            "traceback": None,
+            "n_metrics": 0,
+            "n_media": 0,
+            "n_logs": 0,
+            "n_dropped": 0,
+            "metric_limit_reached": False,
+        },
+        exists=False,
+        changed=True,
+        touched=True,
+    )
+
+
+def apply_event(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    """Let `event` of `writer` act on `run`; `now` is the server's clock."""
+    _ACTIONS[event["type"]](run, writer, event, now)
+
+
+def _run(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    """The first `run` event names the run; later ones (ranks, children, resumes) add to it."""
+    row = run.row
+    first = row["owner"] is None
+    resumed = event["resumed"] and row["status"] != "running"
+    writer.host, writer.pid = event["host"], event["pid"]
+    if first or resumed or event["resumed"] or writer.rank < (row["owner_rank"] or 0):
+        run.change(owner=writer.id, owner_rank=writer.rank)
+    if first:
+        run.change(
+            name=event["name"] or row["name"],
+            project=event["project"],
+            group=event["group"] or row["group"],
+            notes=event["notes"] or row["notes"],
+            started=event["created"] if event["created"] is not None else row["started"],
+            created=row["created"] if run.exists or event["created"] is None else event["created"],
+            host=event["host"],
+            environment=dumps(event["environment"]),
+        )
+        run.tags = event["tags"] or run.tags
+    if resumed:
+        run.change(status="running", finished=None, traceback=None, stop_requested=False)
+    if event["config"]:
+        _merge(run, "config", event["config"], now)
+
+
+def _config(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    _merge(run, "config", event["values"], now)
+
+
+def _summary(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    _merge(run, "summary", event["values"], now)
+
+
+def _merge(run: RunState, column: str, values: dict[str, Any], now: float) -> None:
+    merged = dumps({**json.loads(run.row[column]), **values})
+    if len(merged) > CONFIG_LIMIT:
+        run.alert(
+            f"{column} limit reached",
+            f"A run's {column} may have {CONFIG_LIMIT} characters; an update to {len(merged)} was left out.",
+            now,
+        )
+    elif merged != run.row[column]:
+        run.change(**{column: merged})
+        run.new_values.add(column)
+
+
+def _tags(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.tags = event["tags"]
+    run.changed = True
+
+
+def _notes(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.change(notes=event["notes"])
+
+
+def _media(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.row["n_media"] += 1
+    run.media.append({"run_id": run.row["id"], **_without_type(event)})
+
+
+def _artifact(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.artifacts.append({"run_id": run.row["id"], **_without_type(event)})
+    run.changed = True
+
+
+def _alert(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.alerts.append({"run_id": run.row["id"], **_without_type(event)})
+
+
+def _log(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.row["n_logs"] += 1
+    run.logs.append({"run_id": run.row["id"], "index": run.row["n_logs"], **_without_type(event)})
+
+
+def _finish(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    """The owner's `finish` ends the run; another writer's only if the run has no owner."""
+    writer.finished = event["status"]
+    if run.row["owner"] in (None, writer.id):
+        run.change(status=event["status"], finished=event["time"] or now, traceback=event["traceback"])
+    elif event["traceback"]:
+        run.alert(
+            f"rank {writer.rank} {event['status']}", event["traceback"][:TEXT_LIMIT], event["time"] or now
+        )
+
+
+def _dropped(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    run.change(n_dropped=run.row["n_dropped"] + event["count"])
+
+
+def _without_type(event: Event) -> Event:
+    return {key: value for key, value in event.items() if key != "type"}
+
+
+_ACTIONS: dict[str, Callable[[RunState, WriterState, Event, float], None]] = {
+    "run": _run,
+    "config": _config,
+    "summary": _summary,
+    "tags": _tags,
+    "notes": _notes,
+    "media": _media,
+    "artifact": _artifact,
+    "alert": _alert,
+    "log": _log,
+    "finish": _finish,
+    "dropped": _dropped,
+}

@@ -1,0 +1,96 @@
+"""Files by the hash of their content: `<folder>/ab/abcdef…`. Knows no database.
+
+A blob is written under a temporary name, checked against its hash while it streams, brought to the
+disk and only then given its name: what has a name is complete and right. A name is made of nothing
+but 64 hexadecimal digits, so no text from outside ever becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from deepevent.errors import BlobInvalid
+
+_CHUNK = 1 << 20
+_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobStore:
+    """A folder of blobs."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+
+    def put(self, stream: BinaryIO, sha256: str, limit_bytes: int) -> bool:
+        """Store what `stream` holds.
+
+        Returns: whether it is new; the stream is not read if the blob is there already.
+
+        Raises:
+            BlobInvalid: the content has another hash, or more than `limit_bytes`.
+        """
+        target = self.path(sha256)
+        if target.exists():
+            return False
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 0600
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                _copy_checked(stream, file, sha256, limit_bytes)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(target)
+            _sync_folder(target.parent)
+            _sync_folder(self._folder)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Open a blob for reading.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return os.fdopen(os.open(self.path(sha256), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+    def exists(self, sha256: str) -> bool:
+        """Say whether there is a blob of this hash."""
+        return self.path(sha256).is_file()
+
+    def path(self, sha256: str) -> Path:
+        """Return where a blob lies or would lie.
+
+        Raises:
+            BlobInvalid: `sha256` is not 64 hexadecimal digits in lower case.
+        """
+        if not _NAME.fullmatch(sha256):
+            raise BlobInvalid(f"a blob is named by 64 hexadecimal digits in lower case, got {sha256[:80]!r}")
+        return self._folder / sha256[:2] / sha256
+
+
+def _copy_checked(stream: BinaryIO, file: BinaryIO, sha256: str, limit_bytes: int) -> None:
+    digest, size = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK):
+        size += len(chunk)
+        if size > limit_bytes:
+            raise BlobInvalid(f"a blob may have {limit_bytes} bytes, {sha256} has more")
+        digest.update(chunk)
+        file.write(chunk)
+    if digest.hexdigest() != sha256:
+        raise BlobInvalid(f"the content has the hash {digest.hexdigest()}, and was announced as {sha256}")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,237 @@
+"""Opens databases: the only place that does.
+
+A `Database` has readers, each of which sees one snapshot, and one writer at a time. Every write
+transaction that changes something a reader may see takes the next number of one counter, the
+revision; since writers are serialised (SQLite's write lock, an advisory lock in PostgreSQL),
+numbers become visible in order. Knows nothing of what the tables hold, beyond that counter.
+
+A failed COMMIT is unknown, not failed (a disk error may be reported for pages that reached the
+disk), so the connection is thrown away and the caller has to look at what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from deepevent.errors import SettingsError, StoreBusy, StoreError
+from deepevent.store import schema
+from deepevent.store.commits import Commits
+
+BUSY_TIMEOUT_S = 5.0
+RETRY_AFTER_S = 1.0
+READERS = 8
+READERS_OVERFLOW = 56  # beyond READERS, short-lived: the server's threads never queue for a reader
+WRITE_LOCK = 0x44454556  # "DEEV": the key of the advisory lock, one per PostgreSQL database
+_REVISION = "deepevent_revision"
+
+
+class Database:
+    """One store, open. Safe to share between threads, not to carry over a fork.
+
+    Attributes:
+        url: where it is.
+        path: the file, for SQLite.
+        commits: wakes whoever waits for a newer revision.
+    """
+
+    def __init__(self, url: sa.URL, reader: sa.Engine, writer: sa.Engine) -> None:
+        self.url = url
+        self.path = Path(url.database) if writer.dialect.name == "sqlite" and url.database else None
+        self._reader = reader
+        self._writer = writer
+        self.commits = Commits(self.revision, listen_url=None if self.path else url)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._writer.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Open a read transaction: everything in it sees the same snapshot."""
+        try:
+            connection = self._reader.connect()
+        except (OperationalError, PoolTimeout) as error:
+            raise _busy("open a connection to the store", error) from error
+        with connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Open a write transaction, alone among all writers; commit at the end of the block.
+
+        Raises:
+            StoreBusy: another writer held the lock too long, the disk is full, or the commit could
+                not be confirmed. In the last case the change may yet be there.
+        """
+        try:
+            connection = self._writer.connect()
+        except (OperationalError, PoolTimeout) as error:
+            raise _busy("open a connection for writing", error) from error
+        with connection:
+            connection.info.pop(_REVISION, None)
+            try:
+                transaction = connection.begin()
+            except (OperationalError, InterfaceError) as error:
+                connection.invalidate()
+                raise _busy("take the write lock", error) from error
+            try:
+                yield connection
+                revision: int | None = connection.info.pop(_REVISION, None)
+                if revision is not None and self.path is None:
+                    connection.execute(sa.select(sa.func.pg_notify(Commits.CHANNEL, str(revision))))
+                transaction.commit()
+            except (OperationalError, InterfaceError) as error:
+                connection.invalidate(error)
+                raise _busy("commit", error) from error
+            except BaseException:
+                transaction.rollback()
+                raise
+        if revision is not None:
+            self.commits.publish(revision)
+
+    def revision(self) -> int:
+        """Return the newest revision that is committed."""
+        with self.read() as connection:
+            return read_revision(connection)
+
+    def reclaim(self, pages: int = 20_000) -> None:
+        """Give back to the file system what deleted rows took; PostgreSQL does so by itself."""
+        if self.path is not None:
+            with self.write() as connection:
+                connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").all()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.commits.close()
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def read_revision(connection: sa.Connection) -> int:
+    """Return the newest revision in this transaction's snapshot."""
+    return int(connection.execute(sa.select(schema.store.c.revision)).scalar_one())
+
+
+def next_revision(connection: sa.Connection) -> int:
+    """Take the revision of this write transaction: the next number, the same for the whole of it."""
+    taken: int | None = connection.info.get(_REVISION)
+    if taken is None:
+        connection.execute(sa.update(schema.store).values(revision=schema.store.c.revision + 1))
+        taken = read_revision(connection)
+        connection.info[_REVISION] = taken
+    return taken
+
+
+def open_database(url: str) -> Database:
+    """Open the store at `url`; a SQLite file that is missing is made, empty, with mode 0600.
+
+    Upgrades nothing: that is `migrate.upgrade`'s part.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise SettingsError(
+            f"store must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME, got {url!r}"
+        ) from error
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
+        return _open_sqlite(parsed)
+    if parsed.drivername == "postgresql+psycopg":
+        return _open_postgresql(parsed)
+    raise SettingsError(
+        f"store must be sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME, got {parsed.drivername!r}"
+    )
+
+
+def _open_sqlite(url: sa.URL) -> Database:
+    if not url.database or url.database == ":memory:":
+        raise SettingsError(
+            "store must be a file: a SQLite database in memory cannot be shared by connections"
+        )
+    path = Path(url.database)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"cannot open the store {str(path)!r}: {error.strerror}") from error
+    writer = sa.create_engine(
+        url, poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=BUSY_TIMEOUT_S, **_SQLITE
+    )
+    reader = sa.create_engine(
+        url, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS_OVERFLOW, **_SQLITE
+    )
+    # A snapshot by BEGIN for readers; BEGIN IMMEDIATE, so that a writer never finds out late that it must wait.
+    for engine, begin, pragmas in (
+        (writer, "BEGIN IMMEDIATE", _WRITER_PRAGMAS),
+        (reader, "BEGIN", _READER_PRAGMAS),
+    ):
+        event.listen(engine, "connect", _prepare(pragmas))
+        event.listen(engine, "begin", _begin(begin))
+    return Database(url, reader, writer)
+
+
+_SQLITE: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}}
+_READER_PRAGMAS = ("query_only = 1", "mmap_size = 0", "cache_size = -8000")
+# auto_vacuum acts only on a file without tables; the file's mode, WAL, is kept in the file.
+_WRITER_PRAGMAS = (
+    "auto_vacuum = INCREMENTAL",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = 1",
+    "mmap_size = 0",
+    "journal_size_limit = 67108864",
+)
+
+
+def _prepare(pragmas: tuple[str, ...]) -> Callable[[sqlite3.Connection, object], None]:
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    return prepare
+
+
+def _begin(statement: str) -> Callable[[sa.Connection], None]:
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return begin
+
+
+def _open_postgresql(url: sa.URL) -> Database:
+    writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=BUSY_TIMEOUT_S)
+    reader = sa.create_engine(
+        url,
+        pool_size=READERS,
+        max_overflow=READERS_OVERFLOW,
+        isolation_level="REPEATABLE READ",
+        execution_options={"postgresql_readonly": True},
+    )
+
+    def lock(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S:.0f}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+    event.listen(writer, "begin", lock)
+    return Database(url, reader, writer)
+
+
+def _busy(doing: str, error: Exception) -> StoreBusy:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return StoreBusy(f"the store could not {doing}: {str(cause).strip()}; try again", RETRY_AFTER_S)

@@ -1,0 +1,439 @@
+"""Lists, reads, makes, changes and deletes runs. Dictionaries have the keys of docs/api.md."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from deepevent.errors import RunDeleted, RunNotFound, SettingsError
+from deepevent.store import schema
+from deepevent.store.apply import LOST_AFTER_S, new_run
+from deepevent.store.connection import Database, next_revision, read_revision
+from deepevent.store.events import CONFIG_LIMIT, EventInvalid, check
+from deepevent.store.paging import run_order
+from deepevent.store.staging import write_tags, write_values
+from deepevent.store.values import dumps
+from deepevent.wire import ULID_ALPHABET
+
+METRICS_SHOWN = 50  # of a run in a list, unless some are asked for by name
+PAGE_LIMIT = 1000
+STATUSES = ("running", "completed", "failed", "stopped", "lost")
+Row = dict[str, Any]
+
+_RUN_COLUMNS = [
+    schema.runs.c[name]
+    for name in (
+        "id",
+        "name",
+        "project",
+        "status",
+        "group",
+        "notes",
+        "created",
+        "started",
+        "finished",
+        "heartbeat",
+        "host",
+        "archived",
+        "config",
+        "summary",
+        "n_media",
+    )
+]
+_METRIC_COLUMNS = [
+    schema.metrics.c[name]
+    for name in (
+        "name",
+        "rank",
+        "n_points",
+        "first_step",
+        "last_step",
+        "last",
+        "last_time",
+        "min",
+        "min_step",
+        "max",
+        "max_step",
+        "n_nan",
+        "n_positive_infinity",
+        "n_negative_infinity",
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page of a run list.
+
+    Attributes:
+        runs: dictionaries as docs/api.md has them.
+        next: the cursor of the next page, or None.
+        total: how many runs the filter lets through.
+        revision: of the snapshot that all of this was read in.
+    """
+
+    runs: list[Row]
+    next: str | None
+    total: int
+    revision: int
+
+
+def list_runs(
+    db: Database,
+    filter: str | None = None,
+    sort: str = "-created",
+    limit: int = 100,
+    cursor: str | None = None,
+    metrics: Sequence[str] | None = None,
+) -> RunPage:
+    """List runs.
+
+    Args:
+        db: the store.
+        filter: in the language of `query`; None lets all through.
+        sort: a sort key, falling with a leading `-`.
+        limit: of the page, 1 to PAGE_LIMIT.
+        cursor: `next` of the page before.
+        metrics: the names to show; None shows each run's first METRICS_SHOWN.
+
+    Raises:
+        FilterError: in `filter`, `sort` or `cursor`.
+    """
+    order = run_order(sort)
+    condition = schema.runs.c.deleted == sa.false()
+    if filter is not None and filter.strip():
+        from deepevent.store.query import parse_filter
+
+        condition = sa.and_(condition, parse_filter(filter))
+    labelled = [column.label(f"sort_{index}") for index, column in enumerate(order.columns)]
+    page = sa.select(*_RUN_COLUMNS, *labelled).select_from(order.source).where(condition)
+    if cursor is not None:
+        page = page.where(order.after(cursor))
+    limit = min(max(limit, 1), PAGE_LIMIT)
+    with db.read() as connection:
+        rows = connection.execute(page.order_by(*order.clauses()).limit(limit + 1)).all()
+        total = connection.execute(
+            sa.select(sa.func.count()).select_from(schema.runs).where(condition)
+        ).scalar_one()
+        more = len(rows) > limit
+        rows = rows[:limit]
+        listed = _run_dictionaries(connection, [row._mapping for row in rows], metrics)
+        revision = read_revision(connection)
+    following = order.cursor(rows[-1][-len(labelled) :]) if more else None
+    return RunPage(listed, following, int(total), revision)
+
+
+def get_runs(db: Database, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> list[Row]:
+    """Return those of the runs that exist, in the order asked for."""
+    wanted = list(dict.fromkeys(run_ids))
+    with db.read() as connection:
+        rows = connection.execute(
+            sa.select(*_RUN_COLUMNS).where(schema.runs.c.id.in_(wanted), schema.runs.c.deleted == sa.false())
+        ).mappings()
+        found = {row["id"]: row for row in _run_dictionaries(connection, list(rows), metrics)}
+    return [found[run_id] for run_id in wanted if run_id in found]
+
+
+def get_run(db: Database, run_id: str) -> Row:
+    """Return a run with all that is known of it but its points, media and logs.
+
+    Raises:
+        RunNotFound: there is none, or it was deleted.
+    """
+    more = [
+        schema.runs.c[name]
+        for name in (
+            "environment",
+            "traceback",
+            "stop_requested",
+            "n_logs",
+            "n_dropped",
+            "metric_limit_reached",
+        )
+    ]
+    with db.read() as connection:
+        row = (
+            connection.execute(
+                sa.select(*_RUN_COLUMNS, *more).where(
+                    schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false()
+                )
+            )
+            .mappings()
+            .first()
+        )
+        if row is None:
+            raise RunNotFound(f"there is no run {run_id!r}")
+        run = _run_dictionaries(connection, [row], None)[0]
+        run |= {column.name: row[column.name] for column in more}
+        run["environment"] = json.loads(row["environment"])
+        writers = schema.writers
+        run["writers"] = [
+            dict(writer)
+            for writer in connection.execute(
+                sa.select(
+                    *(
+                        writers.c[name]
+                        for name in (
+                            "id",
+                            "rank",
+                            "host",
+                            "pid",
+                            "last_sequence",
+                            "clock_offset_s",
+                            "first_seen",
+                            "last_seen",
+                            "finished",
+                        )
+                    )
+                )
+                .where(writers.c.run_id == run_id)
+                .order_by(writers.c.first_seen, writers.c.id)
+                .limit(1000)
+            ).mappings()
+        ]
+    return run
+
+
+def create_run(
+    db: Database,
+    name: str | None = None,
+    project: str = "default",
+    config: Row | None = None,
+    tags: Sequence[str] = (),
+    notes: str = "",
+    group: str | None = None,
+) -> Row:
+    """Make a run that a script or a curl command will log to.
+
+    Raises:
+        SettingsError: a name, tag or the config cannot be stored.
+    """
+    try:
+        event = check(
+            {
+                "type": "run",
+                "name": name,
+                "project": project,
+                "config": config,
+                "tags": list(tags),
+                "notes": notes,
+                "group": group,
+            }
+        )
+    except EventInvalid as error:
+        raise SettingsError(f"a run {error}") from error
+    run = new_run(new_id(), time.time()).row
+    run |= {key: event[key] for key in ("project", "notes", "group")}
+    run |= {"name": event["name"] or run["id"], "config": dumps(event["config"])}
+    with db.write() as connection:
+        connection.execute(sa.insert(schema.runs), {**run, "revision": next_revision(connection)})
+        write_tags(connection, run["id"], event["tags"])
+        write_values(connection, run["id"], "config", run["config"])
+    return get_run(db, run["id"])
+
+
+def update_run(db: Database, run_id: str, **changes: Any) -> Row:
+    """Change any of `name, tags, notes, group, archived`.
+
+    Raises:
+        RunNotFound: there is none.
+        SettingsError: a value cannot be stored.
+    """
+    unknown = set(changes) - {"name", "tags", "notes", "group", "archived"}
+    if unknown:
+        raise SettingsError(
+            f"of a run name, tags, notes, group and archived can be changed, not {sorted(unknown)}"
+        )
+    if not isinstance(changes.get("archived", False), bool):
+        raise SettingsError(f"archived must be true or false, got {changes['archived']!r}")
+    try:
+        event = check({"type": "run", **{key: value for key, value in changes.items() if key != "archived"}})
+    except EventInvalid as error:
+        raise SettingsError(f"a run {error}") from error
+    columns = {key: event[key] for key in ("name", "notes", "group") if key in changes}
+    if "name" in columns and columns["name"] is None:
+        raise SettingsError("a run's name must have 1 to 250 characters")
+    if "archived" in changes:
+        columns["archived"] = changes["archived"]
+    with db.write() as connection:
+        _stamp(connection, run_id, columns)
+        if "tags" in changes:
+            write_tags(connection, run_id, event["tags"])
+    return get_run(db, run_id)
+
+
+def request_stop(db: Database, run_id: str) -> None:
+    """Ask the run's script to stop: it hears of it with its next acknowledgement.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    with db.write() as connection:
+        _stamp(connection, run_id, {"stop_requested": True})
+
+
+def delete_run(db: Database, run_id: str) -> None:
+    """Delete a run and all that belongs to it, and keep its id as a tombstone for late batches.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    empty = new_run(run_id, 0.0).row
+    with db.write() as connection:
+        _stamp(connection, run_id, {**empty, "status": "stopped", "deleted": True})
+        for table in (
+            schema.metrics,
+            schema.writers,
+            schema.media,
+            schema.logs,
+            schema.artifacts,
+            schema.alerts,
+            schema.run_tags,
+            schema.run_values,
+        ):
+            connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+    db.reclaim()
+
+
+def mark_lost(db: Database, now: float | None = None, after_s: float = LOST_AFTER_S) -> list[str]:
+    """Give runs that nothing was heard of for `after_s` seconds the status `lost`; housekeeping calls this.
+
+    Returns: their ids. The next batch of such a run makes it `running` again.
+    """
+    limit = (time.time() if now is None else now) - after_s
+    table = schema.runs
+    silent = sa.select(table.c.id).where(table.c.status == "running", table.c.heartbeat < limit)
+    with db.read() as connection:
+        if connection.execute(silent.limit(1)).first() is None:
+            return []
+    with db.write() as connection:
+        lost = list(connection.execute(silent).scalars())
+        if lost:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.id.in_(lost))
+                .values(status="lost", revision=next_revision(connection))
+            )
+    return lost
+
+
+def list_metrics(db: Database, run_id: str) -> list[Row]:
+    """Return all metrics of a run, by name and rank.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    table = schema.metrics
+    with db.read() as connection:
+        rows = connection.execute(
+            sa.select(*_METRIC_COLUMNS).where(table.c.run_id == run_id).order_by(table.c.name, table.c.rank)
+        ).all()
+        if not rows:
+            require_run(connection, run_id)
+    return [_metric_dictionary(row) for row in rows]
+
+
+def require_run(connection: sa.Connection, run_id: str) -> None:
+    """Check that a run exists.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    found = connection.execute(
+        sa.select(schema.runs.c.id).where(schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false())
+    ).first()
+    if found is None:
+        raise RunNotFound(f"there is no run {run_id!r}")
+
+
+def new_id(now: float | None = None) -> str:
+    """Return a new ULID: 10 characters of milliseconds, 16 of chance."""
+    number = int((time.time() if now is None else now) * 1000) << 80 | secrets.randbits(80)
+    return "".join(ULID_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _stamp(connection: sa.Connection, run_id: str, columns: Row) -> None:
+    require_run(connection, run_id)
+    connection.execute(
+        sa.update(schema.runs)
+        .where(schema.runs.c.id == run_id)
+        .values(**columns, revision=next_revision(connection))
+    )
+
+
+def _run_dictionaries(
+    connection: sa.Connection, rows: Sequence[Any], metrics: Sequence[str] | None
+) -> list[Row]:
+    ids = [row["id"] for row in rows]
+    tags: dict[str, list[str]] = {run_id: [] for run_id in ids}
+    table = schema.run_tags
+    found: Any = connection.execute(
+        sa.select(table.c.run_id, table.c.tag).where(table.c.run_id.in_(ids)).order_by(table.c.tag)
+    )
+    for run_id, tag in found:
+        tags[run_id].append(tag)
+    table = schema.metrics
+    wanted = sa.select(table.c.run_id, *_METRIC_COLUMNS).where(table.c.run_id.in_(ids))
+    if metrics is None:
+        wanted = wanted.where(table.c.ordinal < METRICS_SHOWN)
+    else:
+        wanted = wanted.where(table.c.name.in_(list(metrics)))
+    summaries: dict[str, dict[str, Row]] = {run_id: {} for run_id in ids}
+    for run_id, *metric in connection.execute(wanted.order_by(table.c.ordinal)):
+        shown = summaries[run_id].get(metric[0])
+        if shown is None or metric[1] < shown["rank"]:  # of several ranks, the lowest
+            summaries[run_id][metric[0]] = _metric_dictionary(metric)
+    return [_run_dictionary(row, tags[row["id"]], summaries[row["id"]]) for row in rows]
+
+
+def _run_dictionary(row: Any, tags: list[str], metrics: dict[str, Row]) -> Row:
+    run = {column.name: row[column.name] for column in _RUN_COLUMNS}
+    run["tags"] = tags
+    run["config"], run["summary"] = json.loads(row["config"]), json.loads(row["summary"])
+    start = row["created"] if row["started"] is None else row["started"]
+    end = next(value for value in (row["finished"], row["heartbeat"], row["created"]) if value is not None)
+    run["duration_s"] = end - start
+    run["metrics"] = metrics
+    return run
+
+
+def _metric_dictionary(row: Sequence[Any]) -> Row:
+    name, rank, n, first_step, last_step, last, last_time, low, low_step, high, high_step, *counts = row
+    return {
+        "name": name,
+        "rank": rank,
+        "n": n,
+        "first_step": first_step,
+        "last_step": last_step,
+        "last": last,
+        "last_time": last_time,
+        "min": low,
+        "min_step": low_step,
+        "max": high,
+        "max_step": high_step,
+        "n_nan": counts[0],
+        "n_positive_infinity": counts[1],
+        "n_negative_infinity": counts[2],
+    }
+
+
+__all__ = [
+    "CONFIG_LIMIT",
+    "RunDeleted",
+    "RunPage",
+    "create_run",
+    "delete_run",
+    "get_run",
+    "get_runs",
+    "list_metrics",
+    "list_runs",
+    "mark_lost",
+    "request_stop",
+    "update_run",
+]

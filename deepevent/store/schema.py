@@ -1,0 +1,292 @@
+"""The tables, once, for SQLite and PostgreSQL.
+
+Knows no queries and no connections. What a column means beyond its name is said beside it; the
+shapes of the compressed columns are in docs/formats.md. A change here needs a migration: a test
+compares this metadata with what the migrations make.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import sqlalchemy as sa
+
+LONG = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts up only a plain INTEGER key
+NAME_LENGTH = 250
+ID_LENGTH = 26  # a ULID
+
+
+class Real(sa.types.TypeDecorator[float]):
+    """A float64 in which NaN is NULL.
+
+    SQLite cannot store NaN at all and PostgreSQL sorts it above everything; NULL is the same on both.
+    Only summaries lie in such columns: points themselves are kept bit for bit in `blocks`.
+    """
+
+    impl = sa.Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Any) -> float | None:
+        return None if value is None or math.isnan(value) else float(value)
+
+    def process_result_value(self, value: float | None, dialect: Any) -> float:
+        return math.nan if value is None else value
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _run_id(**options: Any) -> sa.Column[str]:
+    return sa.Column(
+        "run_id",
+        sa.String(ID_LENGTH),
+        sa.ForeignKey("runs.id", ondelete="CASCADE"),
+        nullable=False,
+        **options,
+    )
+
+
+def _metric_id() -> sa.Column[int]:
+    return sa.Column(
+        "metric_id",
+        sa.BigInteger,
+        sa.ForeignKey("metrics.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+
+
+# One row: the counters that every write transaction may take from.
+store = sa.Table(
+    "store",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("next_metric_id", sa.BigInteger, nullable=False),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("project", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("group", sa.String(NAME_LENGTH)),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("started", sa.Double),
+    sa.Column("finished", sa.Double),
+    sa.Column("heartbeat", sa.Double),
+    sa.Column("host", sa.String(NAME_LENGTH)),
+    sa.Column("archived", sa.Boolean, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),  # a tombstone: late batches are told so
+    sa.Column("stop_requested", sa.Boolean, nullable=False),
+    sa.Column("owner", sa.String(ID_LENGTH)),  # the writer whose `finish` ends the run
+    sa.Column("owner_rank", sa.Integer),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("environment", sa.Text, nullable=False),
+    sa.Column("traceback", sa.Text),
+    sa.Column("n_metrics", sa.BigInteger, nullable=False),
+    sa.Column("n_media", sa.BigInteger, nullable=False),
+    sa.Column("n_logs", sa.BigInteger, nullable=False),
+    sa.Column("n_dropped", sa.BigInteger, nullable=False),  # points that the client could not keep
+    sa.Column("metric_limit_reached", sa.Boolean, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index(None, "revision"),
+    sa.Index(None, "deleted", "created", "id"),
+    sa.Index(None, "project", "created"),
+    sa.Index(None, "status", "heartbeat"),
+)
+
+run_tags = sa.Table(
+    "run_tags",
+    metadata,
+    _run_id(primary_key=True),
+    sa.Column("tag", sa.String(NAME_LENGTH), primary_key=True),
+    sa.Index(None, "tag", "run_id"),
+)
+
+# config and summary again, flat: what filters and sort keys read, the same on both databases.
+run_values = sa.Table(
+    "run_values",
+    metadata,
+    _run_id(primary_key=True),
+    sa.Column("source", sa.String(8), primary_key=True),  # config, summary
+    sa.Column("key", sa.String(NAME_LENGTH), primary_key=True),  # dotted path
+    sa.Column("number", sa.Double),
+    sa.Column("text", sa.String(NAME_LENGTH)),
+    sa.Index(None, "source", "key", "number", "run_id"),
+    sa.Index(None, "source", "key", "text", "run_id"),
+)
+
+metrics = sa.Table(
+    "metrics",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    _run_id(),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("ordinal", sa.BigInteger, nullable=False),  # 0, 1, … in the order in which the run met them
+    sa.Column("n_points", sa.BigInteger, nullable=False),
+    sa.Column("first_step", sa.BigInteger, nullable=False),
+    sa.Column("last_step", sa.BigInteger, nullable=False),  # of the last point in order of arrival
+    sa.Column("last_time", sa.Double, nullable=False),
+    sa.Column("last", Real),
+    sa.Column("min", Real),
+    sa.Column("min_step", sa.BigInteger),
+    sa.Column("max", Real),
+    sa.Column("max_step", sa.BigInteger),
+    sa.Column("n_nan", sa.BigInteger, nullable=False),
+    sa.Column("n_positive_infinity", sa.BigInteger, nullable=False),
+    sa.Column("n_negative_infinity", sa.BigInteger, nullable=False),
+    sa.Column(
+        "breaks", sa.LargeBinary, nullable=False
+    ),  # int64 indices whose step is not above the one before
+    sa.Column("n_breaks", sa.BigInteger, nullable=False),  # all of them; `breaks` keeps the first BREAKS_KEPT
+    sa.Column("times_ordered", sa.Boolean, nullable=False),
+    sa.Column(
+        "n_compacted", sa.BigInteger, nullable=False
+    ),  # points in full blocks, all of them in levels too
+    sa.Column("n_short_blocks", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("run_id", "name", "rank"),
+    sa.Index(None, "run_id", "ordinal"),
+    sa.Index(None, "name", "run_id"),
+    sa.Index(None, "revision"),
+    sa.Index(None, "n_short_blocks"),
+)
+
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    _metric_id(),
+    sa.Column("first_index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("min_step", sa.BigInteger, nullable=False),
+    sa.Column("max_step", sa.BigInteger, nullable=False),
+    sa.Column("min_time", sa.Double, nullable=False),
+    sa.Column("max_time", sa.Double, nullable=False),
+    sa.Column("steps", sa.LargeBinary, nullable=False),
+    sa.Column("times", sa.LargeBinary, nullable=False),
+    sa.Column("values", sa.LargeBinary, nullable=False),
+)
+
+levels = sa.Table(
+    "levels",
+    metadata,
+    _metric_id(),
+    sa.Column(
+        "level", sa.Integer, primary_key=True, autoincrement=False
+    ),  # 1: 256 points a bucket, 2: 4,096, …
+    sa.Column("first_bucket", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("buckets", sa.LargeBinary, nullable=False),
+)
+
+writers = sa.Table(
+    "writers",
+    metadata,
+    _run_id(primary_key=True),
+    sa.Column("id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.Column("clock_offset_s", sa.Double, nullable=False),  # server's clock minus the client's
+    sa.Column("first_seen", sa.Double, nullable=False),
+    sa.Column("last_seen", sa.Double, nullable=False),
+    sa.Column("finished", sa.String(16)),  # the status with which it finished
+    sa.Column("host", sa.String(NAME_LENGTH)),
+    sa.Column("pid", sa.BigInteger),
+)
+
+writer_shapes = sa.Table(
+    "writer_shapes",
+    metadata,
+    sa.Column("run_id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("writer_id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("shape", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("names", sa.Text, nullable=False),  # a JSON array
+    sa.ForeignKeyConstraint(["run_id", "writer_id"], ["writers.run_id", "writers.id"], ondelete="CASCADE"),
+)
+
+media = sa.Table(
+    "media",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    _run_id(),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.Double),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("blob", sa.String(64)),
+    sa.Column("mime", sa.String(NAME_LENGTH)),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index(None, "run_id", "kind", "name", "id"),
+    sa.Index(None, "revision"),
+    sa.Index(None, "blob"),
+    sqlite_autoincrement=True,
+)
+
+logs = sa.Table(
+    "logs",
+    metadata,
+    _run_id(primary_key=True),
+    sa.Column("index", sa.BigInteger, primary_key=True, autoincrement=False),  # 1, 2, … within the run
+    sa.Column("stream", sa.String(8), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("time", sa.Double, nullable=False),
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    _run_id(index=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("kind", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("blob", sa.String(64), index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    _run_id(index=True),
+    sa.Column("title", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("level", sa.String(8), nullable=False),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index(None, "revision"),
+    sqlite_autoincrement=True,
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),  # SHA-256 of the secret, in hex
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("expires", sa.Double),
+    sa.Column("revoked", sa.Double),
+    sqlite_autoincrement=True,
+)
