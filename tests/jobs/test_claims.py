@@ -1,4 +1,4 @@
-"""Several real processes claim from one store while some of them are killed: no job is lost, none goes twice."""
+"""Several real processes claim from one store while some are killed: no job is lost, none goes twice."""
 
 import random
 import subprocess
@@ -61,7 +61,7 @@ def start_worker(url: str, number: int, log: Path) -> "subprocess.Popen[str]":
 
 
 def test_processes_under_kills_take_every_job_once(db: Database, store_url: str, tmp_path: Path) -> None:
-    """Every (job, fence) is begun by one process alone, every job completes, and no completed job begins again."""
+    """Every attempt is begun by one process alone, every job completes, and none begins again after that."""
     ids = [jobs.enqueue(db, recipe="train", max_retries=20)["id"] for _ in range(N_JOBS)]
     log = tmp_path / "log"
     log.touch()
