@@ -1,0 +1,143 @@
+"""Fixtures that all tests share: a home of one's own, and the real server on a free port."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+COMMAND = [str(Path(sys.executable).with_name("deepevent"))]
+STOP_TIMEOUT_S = 15
+
+
+@dataclass
+class Server:
+    """A running `deepevent serve`."""
+
+    home: Path
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+    link: str = ""
+    token: str = ""
+
+    @property
+    def code(self) -> str:
+        """The one-time sign-in code of this start."""
+        return self.link.partition("#")[2]
+
+    @property
+    def log(self) -> Path:
+        """What the server wrote on stderr."""
+        return self.home.with_name(f"{self.home.name}-server.log")
+
+    def start(self) -> Server:
+        """Start it, and wait until it says that it runs; again on the same port after a stop or kill."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", str(self.port), *self.arguments],
+                env={**os.environ, "DEEPEVENT_HOME": str(self.home), **self.environment},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if line.startswith("Stop it with"):
+                break
+        text = "".join(said)
+        found = re.search(r"Open\s+(\S+)", text)
+        assert found, f"the server did not start: {text}\n{self.log.read_text()}"
+        self.link = found[1]
+        known = json.loads((self.home / "server.json").read_text())
+        self.url, self.token = known["url"], known["token"]
+        self.port = int(self.url.rpartition(":")[2])
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it, and return its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.stop(signal.SIGKILL)
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """A request with the operator's token."""
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
+
+    def sign_in(self, code: str | None = None) -> requests.Session:
+        """A browser's session: the cookie, and on every request the headers that its page would send."""
+        session = requests.Session()
+        answer = session.post(f"{self.url}/api/v1/session", json={"code": code or self.code}, timeout=30)
+        assert answer.status_code == 204, answer.text
+        page = session.get(f"{self.url}/", timeout=30)
+        found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', page.text)
+        assert found, page.text
+        session.headers |= {"X-CSRF-Token": found[1], "Origin": self.url}
+        return session
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home, also for what runs in this process."""
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    for name in (
+        "DEEPEVENT_URL",
+        "DEEPEVENT_TOKEN",
+        "DEEPEVENT_RUN",
+        "DEEPEVENT_MODE",
+        "DEEPEVENT_PROJECT",
+        "RANK",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEEPEVENT_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def start_server(home: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers with arguments; all are stopped at the end."""
+    started: list[Server] = []
+
+    def start(*arguments: str, home: Path = home, **environment: str) -> Server:
+        server = Server(home, arguments, environment)
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        if server.process is not None:
+            server.stop()
+
+
+@pytest.fixture
+def server(start_server: Callable[..., Server]) -> Server:
+    """A running server with default settings on a fresh home."""
+    return start_server()

@@ -1,0 +1,107 @@
+"""`POST /curves`: many runs × many metrics in one answer, as JSON or as columns of float64."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+from flask import Response, request
+
+from deepevent.store import curves
+from deepevent_web.fields import ULID, Fields, json_body
+from deepevent_web.routes import Body, Noun
+from deepevent_web.serialise import answer, dumps
+from deepevent_web.services import services
+
+noun = Noun("curves")
+MAX_QUERIES = 1000
+MAX_PIXELS = 8192
+AXES = ("step", "time", "relative", "epoch")
+BINARY = "application/octet-stream"
+
+
+@noun.route(
+    "POST",
+    "/curves",
+    role="viewer",
+    summary="Curves of many runs and metrics, thinned to what a screen can show",
+    body=Body(),
+    answers={200: "{revision, curves}; with Accept: application/octet-stream, columns of float64"},
+)
+def read() -> Response:
+    """Read curves."""
+    fields = Fields(json_body())
+    raw = fields.sequence("queries", limit=MAX_QUERIES)
+    x = fields.choice("x", AXES, "step")
+    start = fields.number("from", None)
+    stop = fields.number("to", None)
+    pixels = fields.integer("pixels", 1000, low=1, high=MAX_PIXELS)
+    smoothing = _smoothing(fields)
+    queries = _queries(fields, raw) if isinstance(raw, list) else []
+    if start is not None and stop is not None and start > stop:
+        fields.wrong("from", "must not be above `to`")
+    fields.done()
+    found = curves.read_curves(
+        services().db, queries, x=x, start=start, stop=stop, pixels=pixels, smoothing=smoothing
+    )
+    if request.accept_mimetypes.best_match(["application/json", BINARY], "application/json") == BINARY:
+        return Response(_binary(found), 200, {"Content-Type": BINARY})
+    return answer(
+        {"revision": found.revision, "curves": [_header(curve) | _columns(curve) for curve in found.curves]}
+    )
+
+
+def _queries(fields: Fields, raw: list[Any]) -> list[Any]:
+    queries = []
+    for index, item in enumerate(raw):
+        if not isinstance(item, dict):
+            fields.wrong(f"queries[{index}]", "must be an object {run, metric, rank}")
+            continue
+        part = Fields(item, f"queries[{index}].")
+        run = part.text("run", limit=26)
+        metric = part.text("metric", limit=250)
+        rank = part.integer("rank", 0, low=0, high=2**31 - 1)
+        if isinstance(run, str) and not ULID.match(run):
+            part.wrong("run", "must be a run's id")
+        fields.errors.extend(part.errors)
+        if not part.errors:
+            queries.append(curves.Query(run, metric, rank))
+    return queries
+
+
+def _smoothing(fields: Fields) -> dict[str, Any] | None:
+    given = fields.mapping("smoothing", None)
+    if not isinstance(given, dict):
+        return None
+    part = Fields(given, "smoothing.")
+    kind = part.choice("kind", ("ema",))
+    weight = part.number("weight", low=0.0, high=0.9999)
+    fields.errors.extend(part.errors)
+    return {"kind": kind, "weight": weight}
+
+
+def _header(curve: Any) -> dict[str, Any]:
+    return {
+        "run": curve.run,
+        "metric": curve.metric,
+        "rank": curve.rank,
+        "n_points": curve.n_points,
+        "thinned": curve.thinned,
+        "columns": list(curve.columns),
+        "length": len(curve.columns["x"]),
+        "nonfinite": curve.nonfinite,
+        "n_nonfinite": curve.n_nonfinite,
+    }
+
+
+def _columns(curve: Any) -> dict[str, Any]:
+    return {name: np.asarray(column).tolist() for name, column in curve.columns.items()}
+
+
+def _binary(found: Any) -> bytes:
+    head = dumps({"revision": found.revision, "curves": [_header(curve) for curve in found.curves]}).encode()
+    pieces = [struct.pack("<I", len(head)), head, bytes(-(4 + len(head)) % 8)]
+    for curve in found.curves:
+        pieces += [np.ascontiguousarray(column, dtype="<f8").tobytes() for column in curve.columns.values()]
+    return b"".join(pieces)

@@ -1,0 +1,57 @@
+"""`POST /ingest`: a binary batch out of a script's journal; acknowledged after the durable commit."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Response, request
+
+from deepevent import wire
+from deepevent.errors import StoreBusy
+from deepevent_web.problems import Problem
+from deepevent_web.routes import Body, Noun
+from deepevent_web.serialise import answer
+from deepevent_web.services import services
+
+noun = Noun("ingest")
+BATCH_LIMIT_BYTES = wire.BATCH_HEADER_SIZE + wire.BATCH_BODY_LIMIT
+
+
+def submit(batch: wire.Batch) -> tuple[int, bool]:
+    """Commit a batch.
+
+    Returns:
+        The last sequence committed, and whether the script is asked to stop.
+
+    Raises:
+        Problem: 503 while the store cannot take it.
+    """
+    try:
+        acknowledgement = services().committer.submit(batch)
+    except StoreBusy as error:
+        raise Problem(
+            503, str(error), headers={"Retry-After": str(max(1, round(error.retry_after_s)))}
+        ) from error
+    return acknowledgement.last_sequence, acknowledgement.should_stop
+
+
+@noun.route(
+    "POST",
+    "/ingest",
+    role="logger",
+    summary="Take a batch of journal records (docs/formats.md, section 2)",
+    body=Body(wire.CONTENT_TYPE, BATCH_LIMIT_BYTES, {"type": "string", "format": "binary"}),
+    answers={
+        200: "{acknowledged, should_stop, time}, after the durable commit",
+        404: "the run was deleted",
+        409: "a gap: send again from `expected`",
+        422: "the batch can never be accepted",
+    },
+    adds=True,
+)
+def ingest() -> Response:
+    """Take a batch."""
+    if request.mimetype != wire.CONTENT_TYPE:
+        raise Problem(415, f"the body must be {wire.CONTENT_TYPE}, got {request.mimetype[:80]!r}")
+    sequence, should_stop = submit(wire.decode(request.get_data()))
+    return answer({"acknowledged": sequence, "should_stop": should_stop, "time": time.time()})

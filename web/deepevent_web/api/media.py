@@ -1,0 +1,77 @@
+"""What a run logged besides numbers: media, console lines, artifacts."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from deepevent.store import media
+from deepevent.wire import is_ulid
+from deepevent_web.fields import Query
+from deepevent_web.problems import not_found
+from deepevent_web.routes import Noun
+from deepevent_web.serialise import answer
+from deepevent_web.services import services
+
+noun = Noun("media")
+KINDS = ("image", "detections", "histogram", "text", "figure", "table")
+MAX_MEDIA = 500
+MAX_LINES = 2000
+
+
+def _id(run: str) -> str:
+    if not is_ulid(run):
+        raise not_found("the run")
+    return run
+
+
+@noun.route(
+    "GET",
+    "/runs/<run>/media",
+    role="viewer",
+    summary="A run's images, detections, histograms, texts, figures and tables",
+    query={
+        "kind": "one kind",
+        "name": "one name",
+        "limit": "1 to 500",
+        "cursor": "`next` of the page before",
+    },
+    answers={200: "{media, next}"},
+)
+def index(run: str) -> Response:
+    """List media."""
+    query = Query()
+    kind = query.choice("kind", KINDS, None)
+    name = query.text("name", None, limit=250)
+    limit = query.count("limit", 100, low=1, high=MAX_MEDIA)
+    cursor = query.text("cursor", None, limit=2048)
+    query.done()
+    found, following = media.list_media(
+        services().db, _id(run), kind=kind, name=name, limit=limit, cursor=cursor or None
+    )
+    return answer({"media": found, "next": following})
+
+
+@noun.route(
+    "GET",
+    "/runs/<run>/logs",
+    role="viewer",
+    summary="What a run printed",
+    query={"after": "an index", "limit": "1 to 2000"},
+    answers={200: "{lines, next}"},
+)
+def logs(run: str) -> Response:
+    """List console lines."""
+    query = Query()
+    after = query.count("after", 0)
+    limit = query.count("limit", 500, low=1, high=MAX_LINES)
+    query.done()
+    lines, following = media.list_logs(services().db, _id(run), after=after, limit=limit)
+    return answer({"lines": lines, "next": following})
+
+
+@noun.route(
+    "GET", "/runs/<run>/artifacts", role="viewer", summary="A run's artifacts", answers={200: "{artifacts}"}
+)
+def artifacts(run: str) -> Response:
+    """List artifacts."""
+    return answer({"artifacts": media.list_artifacts(services().db, _id(run))})

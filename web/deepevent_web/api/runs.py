@@ -1,0 +1,184 @@
+"""`/runs` and `/compare`: list, make, show, change, stop and delete runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response
+
+from deepevent.store import runs
+from deepevent_web import compare
+from deepevent_web.fields import Fields, Query, json_body
+from deepevent_web.problems import Problem, not_found
+from deepevent_web.routes import Body, Noun
+from deepevent_web.serialise import answer, dumps, empty
+from deepevent_web.services import services
+
+noun = Noun("runs")
+MAX_PAGE = 200
+MAX_FILTER = 4096
+MAX_COMPARED = 100
+MAX_CONFIG_BYTES = 256 * 1024
+MAX_TAGS = 100
+
+
+@noun.route(
+    "GET",
+    "/runs",
+    role="viewer",
+    summary="List runs",
+    query={
+        "filter": "an expression",
+        "sort": "a key, with - in front for falling order",
+        "limit": "1 to 200",
+        "cursor": "`next` of the page before",
+        "metrics": "names, separated by commas",
+    },
+    answers={200: "{runs, next, total, revision}", 422: "a mistake in the filter, with its place"},
+)
+def index() -> Response:
+    """List runs."""
+    query = Query()
+    text = query.text("filter", None, limit=MAX_FILTER)
+    sort = query.text("sort", "-created", limit=300)
+    limit = query.count("limit", 100, low=1, high=MAX_PAGE)
+    cursor = query.text("cursor", None, limit=2048)
+    metrics = query.words("metrics", limit=50)
+    query.done()
+    page = runs.list_runs(
+        services().db, filter=text or None, sort=sort, limit=limit, cursor=cursor or None, metrics=metrics
+    )
+    return answer({"runs": page.runs, "next": page.next, "total": page.total, "revision": page.revision})
+
+
+@noun.route(
+    "POST",
+    "/runs",
+    role="logger",
+    summary="Make a run",
+    body=Body(),
+    answers={201: "the Run"},
+    adds=True,
+)
+def create() -> Response:
+    """Make a run."""
+    fields = Fields(json_body())
+    given = {
+        "name": fields.name("name", None),
+        "project": fields.name("project", "default"),
+        "config": fields.mapping("config", {}),
+        "tags": fields.names("tags", [], limit=MAX_TAGS),
+        "notes": fields.text("notes", ""),
+        "group": fields.name("group", None),
+    }
+    _check_config(fields, given["config"])
+    fields.done()
+    return answer(runs.create_run(services().db, **given), 201)
+
+
+def _check_config(fields: Fields, config: object) -> None:
+    if len(dumps(config)) > MAX_CONFIG_BYTES:
+        fields.wrong("config", f"may have {MAX_CONFIG_BYTES} bytes as JSON")
+
+
+def _id(run: str) -> str:
+    from deepevent.wire import is_ulid
+
+    if not is_ulid(run):
+        raise not_found("the run")
+    return run
+
+
+@noun.route(
+    "GET", "/runs/<run>", role="viewer", summary="Show a run", answers={200: "the Run with all its parts"}
+)
+def show(run: str) -> Response:
+    """Show a run."""
+    return answer(runs.get_run(services().db, _id(run)))
+
+
+@noun.route(
+    "PATCH",
+    "/runs/<run>",
+    role="operator",
+    summary="Change a run's name, tags, notes, group or archived flag",
+    body=Body(),
+    answers={200: "the Run"},
+)
+def update(run: str) -> Response:
+    """Change a run."""
+    fields = Fields(json_body())
+    readers: dict[str, Callable[[], Any]] = {
+        "name": lambda: fields.name("name"),
+        "tags": lambda: fields.names("tags", limit=MAX_TAGS),
+        "notes": lambda: fields.text("notes"),
+        "group": lambda: fields.name("group"),
+        "archived": lambda: fields.flag("archived"),
+    }
+    changes = {name: read() for name, read in readers.items() if name in fields}
+    for name in ("name", "tags", "notes"):
+        if name in changes and changes[name] is None:
+            fields.wrong(name, "must not be null")
+    fields.done()
+    if not changes:
+        raise Problem(422, "give at least one of name, tags, notes, group, archived")
+    db = services().db
+    runs.update_run(db, _id(run), **changes)
+    return answer(runs.get_run(db, run))
+
+
+@noun.route("DELETE", "/runs/<run>", role="operator", summary="Delete a run", answers={204: "it is gone"})
+def delete(run: str) -> Response:
+    """Delete a run."""
+    runs.delete_run(services().db, _id(run))
+    return empty()
+
+
+@noun.route(
+    "POST",
+    "/runs/<run>/stop",
+    role="operator",
+    summary="Ask a run's script to stop",
+    answers={202: "the script will see it as run.should_stop"},
+)
+def stop(run: str) -> Response:
+    """Ask a script to stop."""
+    runs.request_stop(services().db, _id(run))
+    return answer({"stop_requested": True}, 202)
+
+
+@noun.route(
+    "GET",
+    "/runs/<run>/metrics",
+    role="viewer",
+    summary="A run's metrics",
+    answers={200: "{metrics: [Metric]}"},
+)
+def metrics(run: str) -> Response:
+    """List a run's metrics."""
+    return answer({"metrics": runs.list_metrics(services().db, _id(run))})
+
+
+@noun.route(
+    "GET",
+    "/compare",
+    role="viewer",
+    summary="Runs side by side, with what differs in their configs",
+    query={"runs": "2 to 100 run ids, separated by commas"},
+    answers={200: "{runs, differences}"},
+)
+def side_by_side() -> Response:
+    """Compare runs."""
+    query = Query()
+    wanted = query.words("runs", limit=MAX_COMPARED)
+    if not wanted:
+        query.wrong("runs", "is required")
+    query.done()
+    db = services().db
+    ids = [_id(run) for run in dict.fromkeys(wanted or ())]
+    found = runs.get_runs(db, ids)
+    if len(found) < len(ids):
+        missing = set(ids) - {run["id"] for run in found}
+        raise not_found(f"the run {min(missing)}")
+    return answer({"runs": found, "differences": compare.differences(found)})

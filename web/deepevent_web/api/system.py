@@ -1,0 +1,54 @@
+"""The server about itself: is it alive, is it ready, what does it offer."""
+
+from __future__ import annotations
+
+from flask import Response, current_app
+
+from deepevent_web import openapi
+from deepevent_web.problems import Problem
+from deepevent_web.routes import Noun
+from deepevent_web.serialise import answer
+from deepevent_web.services import services
+
+noun = Noun("system")
+probes = Noun("probes", prefix="")
+
+
+@probes.route(
+    "GET", "/healthz", role="public", summary="Whether the process answers", answers={200: "{status}"}
+)
+def healthz() -> Response:
+    """Alive."""
+    return answer({"status": "ok"})
+
+
+@probes.route(
+    "GET",
+    "/readyz",
+    role="public",
+    summary="Whether events are taken",
+    answers={200: "{status}", 503: "the server is stopping, or its store does not answer"},
+)
+def readyz() -> Response:
+    """Ready: not stopping, and the store answers."""
+    here = services()
+    if here.stopping.is_set():
+        raise Problem(503, "the server is stopping", headers={"Retry-After": "2"})
+    here.db.revision()
+    return answer({"status": "ok"})
+
+
+@noun.route("GET", "/openapi.json", role="any", summary="This description", answers={200: "OpenAPI 3.1"})
+def openapi_json() -> Response:
+    """The API's description."""
+    return answer(openapi.document(current_app.extensions["deepevent.routes"].values()))
+
+
+docs = Noun("docs", prefix="")
+
+
+@docs.route("GET", "/api/docs", role="any", summary="This description as a page", answers={200: "a page"})
+def docs_page() -> Response:
+    """The API's description as a page."""
+    text = openapi.page(current_app.extensions["deepevent.routes"].values())
+    return Response(text, 200, {"Content-Type": "text/html; charset=utf-8"})

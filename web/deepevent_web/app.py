@@ -1,0 +1,77 @@
+"""The application factory: the parts in, one WSGI application out, with the gate in front of all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from deepevent.store import access
+from deepevent_web import live, pages, problems, routes
+from deepevent_web.api import blobs, curves, events, ingest, media, runs, session, system
+from deepevent_web.seats import Seats
+from deepevent_web.security import Gate
+from deepevent_web.services import EXTENSION, Services
+from deepevent_web.tail import Tail
+
+NOUNS = (
+    ingest.noun,
+    events.noun,
+    runs.noun,
+    curves.noun,
+    media.noun,
+    blobs.noun,
+    session.noun,
+    system.noun,
+    system.docs,
+    system.probes,
+    pages.noun,
+)
+PROGRAM_KINDS = ("token",)
+BROWSER_KINDS = ("session",)
+
+
+@dataclass(frozen=True)
+class Application:
+    """The WSGI application and what follows commits for it."""
+
+    wsgi: Flask
+    tail: Tail
+
+
+def create_app(services: Services, seats: Seats | None = None) -> Application:
+    """Build the application.
+
+    Args:
+        services: the parts of this process; the app closes none of them.
+        seats: how many browsers may watch.
+
+    Raises:
+        RuntimeError: a route has no role.
+    """
+    app = Flask("deepevent_web", static_folder=None)
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions[EXTENSION] = services
+    table = routes.table(NOUNS)
+    app.extensions["deepevent.routes"] = table
+    for noun in NOUNS:
+        app.register_blueprint(noun.blueprint)
+    routes.check(app, table)
+    problems.install(app)
+
+    def authenticate(secret: str, *, browser: bool) -> access.Principal | None:
+        return access.authenticate(services.db, secret, BROWSER_KINDS if browser else PROGRAM_KINDS)
+
+    tail = Tail(services.db, lambda secret: authenticate(secret[0], browser=secret[1]) is not None)
+    live.install(app, tail)
+    app.wsgi_app = Gate(  # type: ignore[method-assign]
+        app.wsgi_app,
+        url_map=app.url_map,
+        routes=table,
+        policy=services.policy,
+        authenticate=authenticate,
+        seats=seats or Seats(),
+        stopping=services.stopping.is_set,
+    )
+    return Application(app, tail)

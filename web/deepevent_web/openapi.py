@@ -1,0 +1,118 @@
+"""OpenAPI 3.1 out of the table of routes, and a plain page of it. The table is the only source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from markupsafe import escape
+
+from deepevent_web.problems import CONTENT_TYPE
+from deepevent_web.routes import Route
+
+_PARAMETER = re.compile(r"<(?:[a-z]+:)?([a-z0-9_]+)>")
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The description of all documented routes."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.documented:
+            paths.setdefault(_PARAMETER.sub(r"{\1}", route.rule), {})[route.method.lower()] = _operation(
+                route
+            )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "DeepEvent", "version": _version(), "summary": "Live monitor and training server"},
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "deepevent_session"},
+            },
+            "schemas": {
+                "Problem": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                        "errors": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                            },
+                        },
+                    },
+                }
+            },
+        },
+    }
+
+
+def page(routes: Iterable[Route]) -> str:
+    """The same as a page without a script."""
+    rows = "".join(
+        f"<tr><td><code>{escape(route.method)}</code></td><td><code>{escape(route.rule)}</code></td>"
+        f"<td>{escape(_who(route))}</td><td>{escape(route.summary)}"
+        + "".join(f"<br><small><code>{escape(n)}</code>: {escape(t)}</small>" for n, t in route.query.items())
+        + "".join(f"<br><small>{status}: {escape(text)}</small>" for status, text in route.answers.items())
+        + "</td></tr>"
+        for route in routes
+        if route.documented
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>DeepEvent HTTP API</title>'
+        '<link rel="stylesheet" href="/static/tokens.css"><h1>DeepEvent HTTP API</h1>'
+        '<p>Machine-readable: <a href="/api/v1/openapi.json">openapi.json</a></p>'
+        f"<table><tr><th>Method<th>Path<th>Role<th>What it does</tr>{rows}</table></html>"
+    )
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(route.rule)
+    ]
+    parameters += [
+        {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in route.query.items()
+    ]
+    problem = {
+        "description": "a problem",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    operation: dict[str, Any] = {
+        "operationId": route.endpoint.replace(".", "_"),
+        "summary": route.summary,
+        "description": f"Who may call: {_who(route)}.",
+        "tags": [route.endpoint.partition(".")[0]],
+        "parameters": parameters,
+        "responses": {str(status): {"description": text} for status, text in route.answers.items()}
+        | {"default": problem},
+        "security": [] if route.role == "public" else [{"token": []}, {"session": []}],
+    }
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": not route.body.optional,
+            "description": f"at most {route.body.limit_bytes} bytes",
+            "content": {route.body.content_type: {"schema": dict(route.body.schema)}},
+        }
+    return operation
+
+
+def _who(route: Route) -> str:
+    names = {"public": "everybody", "any": "everybody who is signed in", "page": "a signed-in browser"}
+    return names.get(route.role, f"{route.role}, operator" if route.role != "operator" else "operator")
+
+
+def _version() -> str:
+    try:
+        return version("deepevent-monitor")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,47 @@
+"""One server process: open the store, build the application, run its threads, and end without losing anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deepevent.store import blobs, connection, ingest
+from deepevent_web.app import create_app
+from deepevent_web.chores import chores
+from deepevent_web.housekeeping import Housekeeping
+from deepevent_web.seats import Seats
+from deepevent_web.services import Services
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from deepevent_web.serve import Plan
+
+
+class ServerProcess:
+    """The parts of a worker, made after the fork: neither a database connection nor a thread survives one."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._db = connection.open_database(plan.store)
+        self._committer = ingest.Committer(self._db)
+        store = blobs.BlobStore(plan.home / "blobs")
+        self.services = Services(self._db, self._committer, store, plan.policy, plan.address)
+        application = create_app(self.services, Seats(plan.viewers, plan.viewers_per_address))
+        self.wsgi: Flask = application.wsgi
+        self._tail = application.tail
+        self._housekeeping = Housekeeping(plan.home, chores(self.services, plan.home))
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._tail.start()
+        self._housekeeping.start()
+
+    def drain(self) -> None:
+        """Take no more events, commit what was taken, tell the browsers, and hang up."""
+        self.services.stopping.set()
+        self._committer.close()
+        self._tail.stop()
+        self._housekeeping.stop()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._db.close()

@@ -1,0 +1,129 @@
+"""One table of all that the server answers: path, method, who may call, how much may be sent, what it says.
+
+The gate (`security`) takes roles and limits from it, `openapi` the description. A rule that Flask knows and this
+table does not is an error at start, so nobody can add a route and forget its permission. Knows no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flask import Blueprint, Flask
+from flask.typing import ResponseReturnValue
+
+Role = Literal["public", "page", "any", "viewer", "logger", "operator"]
+"""Who may call: `public` everybody, `page` a signed-in browser (others are sent to the sign-in page),
+`any` everybody who is signed in, else the role of that name and the operator."""
+
+API = "/api/v1"
+JSON_LIMIT_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a request carries: its content type, its limit, and whether its handler reads it piece by piece."""
+
+    content_type: str = "application/json"
+    limit_bytes: int = JSON_LIMIT_BYTES
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
+    streamed: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path."""
+
+    endpoint: str
+    method: str
+    rule: str
+    role: Role
+    summary: str
+    body: Body | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[int, str] = field(default_factory=lambda: {200: "as docs/api.md describes"})
+    adds: bool = False
+    """True where events come in: refused with 503 while the server stops."""
+
+    @property
+    def documented(self) -> bool:
+        """Whether the route belongs to the HTTP API (the others are pages and files)."""
+        return self.rule.startswith("/api") or self.rule in {"/healthz", "/readyz"}
+
+
+Handler = Callable[..., ResponseReturnValue]
+
+
+class Noun:
+    """A blueprint that writes each of its routes into the table."""
+
+    def __init__(self, name: str, prefix: str = API) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.routes: list[Route] = []
+        self.blueprint = Blueprint(name, __name__)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role,
+        summary: str,
+        body: Body | None = None,
+        query: Mapping[str, str] | None = None,
+        answers: Mapping[int, str] | None = None,
+        adds: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Register a handler under `prefix + path`."""
+
+        def register(handler: Handler) -> Handler:
+            rule = self.prefix + path
+            suffix = (
+                "" if not any(r.endpoint == f"{self.name}.{handler.__name__}" for r in self.routes) else "_2"
+            )
+            endpoint = handler.__name__ + suffix
+            self.routes.append(
+                Route(
+                    endpoint=f"{self.name}.{endpoint}",
+                    method=method,
+                    rule=rule,
+                    role=role,
+                    summary=summary,
+                    body=body,
+                    query=query or {},
+                    answers=answers or {200: "as docs/api.md describes"},
+                    adds=adds,
+                )
+            )
+            self.blueprint.add_url_rule(
+                rule,
+                endpoint,
+                handler,
+                methods=[method],
+                provide_automatic_options=False,
+                strict_slashes=True,
+            )
+            return handler
+
+        return register
+
+
+def table(nouns: Iterable[Noun]) -> dict[str, Route]:
+    """All routes by endpoint."""
+    return {route.endpoint: route for noun in nouns for route in noun.routes}
+
+
+def check(app: Flask, routes: Mapping[str, Route]) -> None:
+    """Refuse to start when Flask knows a rule that the table does not.
+
+    Raises:
+        RuntimeError: such a rule exists.
+    """
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in routes:
+            raise RuntimeError(
+                f"the route {rule.rule!r} ({rule.endpoint}) has no entry in the table of roles"
+            )

@@ -1,0 +1,279 @@
+"""The gate: one WSGI layer in front of everything, Socket.IO and files included. What it does not know, it refuses.
+
+Order: strip what a proxy might claim, check Host and Origin, find the route and its role in the one table, find
+out who calls, check the role and, for a browser's changes, the CSRF token, then bound the body. Flask and
+Socket.IO see only what passed. It opens no database itself: `authenticate` is handed in.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.http import parse_cookie
+from werkzeug.routing import Map, RequestRedirect
+
+from deepevent_web import bodies, problems, sessions
+from deepevent_web.policy import DATA_CSP, STATIC_HEADERS, Policy, page_csp
+from deepevent_web.problems import Problem
+from deepevent_web.routes import Body, Route
+from deepevent_web.seats import Seats
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+SOCKET_PATH = "/socket.io"
+NO_BODY_LIMIT_BYTES = 1024
+MAX_SECRET_CHARACTERS = 256
+_STRIPPED = ("HTTP_FORWARDED", "HTTP_PROXY", "HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_REAL_IP", "SCRIPT_NAME")
+
+_log = logging.getLogger(__name__)
+
+
+class Principal(Protocol):
+    """Who calls, as the store's `access` says."""
+
+    role: str
+
+
+class Authenticate(Protocol):
+    """Find out whose secret this is; `browser` tells a session's from a token."""
+
+    def __call__(self, secret: str, *, browser: bool) -> Principal | None:
+        """The principal, or None."""
+        ...
+
+
+class Gate:
+    """See the module's description."""
+
+    def __init__(
+        self,
+        app: WsgiApp,
+        *,
+        url_map: Map,
+        routes: Mapping[str, Route],
+        policy: Policy,
+        authenticate: Authenticate,
+        seats: Seats,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._url_map = url_map
+        self._routes = routes
+        self._policy = policy
+        self._authenticate = authenticate
+        self._seats = seats
+        self._stopping = stopping
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        nonce = secrets.token_urlsafe(18)
+        environ["deepevent.nonce"] = nonce
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, self._with_headers(headers, nonce), exc_info)
+
+        try:
+            if _is_socket(environ):
+                return self._socket(environ, start)
+            self._admit(environ)
+        except Problem as problem:
+            _log.info(
+                "refused %s %r from %s: %s",
+                environ.get("REQUEST_METHOD"),
+                environ.get("PATH_INFO", "")[:200],
+                environ.get("REMOTE_ADDR"),
+                problem.detail,
+            )
+            return _respond(problem, start)
+        return self._app(environ, start)
+
+    def _admit(self, environ: Environ) -> None:
+        self._clean(environ)
+        method = environ["REQUEST_METHOD"]
+        route = self._route(environ)
+        if isinstance(route, Route) and route.role == "public":
+            self._check_origin(environ)
+        else:
+            self._check_caller(environ, route)
+        if isinstance(route, HTTPException):
+            raise _problem_of(route)
+        if route.adds and self._stopping():
+            raise Problem(503, "the server is stopping; try again", headers={"Retry-After": "2"})
+        self._bound_body(environ, route.body, method)
+
+    def _clean(self, environ: Environ) -> None:
+        for key in list(environ):
+            if key in _STRIPPED or key.startswith("HTTP_X_FORWARDED"):
+                del environ[key]
+        environ["SCRIPT_NAME"] = ""
+        host = environ.get("HTTP_HOST", "")
+        if not self._policy.host_allowed(host):
+            raise Problem(
+                400,
+                f"this server does not answer to the host {host[:80]!r}; "
+                "start it with --allowed-host to change that",
+            )
+        if self._policy.secure:
+            environ["wsgi.url_scheme"] = "https"
+        path = environ.get("PATH_INFO", "")
+        if "\0" in path or "\\" in path or not path.startswith("/"):
+            raise Problem(400, "the path holds a character that is not allowed")
+
+    def _route(self, environ: Environ) -> Route | HTTPException:
+        adapter = self._url_map.bind_to_environ(environ)
+        try:
+            endpoint, _ = adapter.match()
+        except RequestRedirect:
+            return NotFound()
+        except HTTPException as error:
+            return error
+        return self._routes[endpoint]
+
+    def _check_origin(self, environ: Environ) -> None:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and not self._policy.origin_allowed(origin, environ["HTTP_HOST"]):
+            raise Problem(403, f"requests from the origin {origin[:80]!r} are not taken")
+
+    def _check_caller(self, environ: Environ, route: Route | HTTPException) -> None:
+        principal, session = self._identify(environ)
+        if principal is None:
+            raise self._stranger(environ, route)
+        self._check_origin(environ)
+        environ["deepevent.principal"] = principal
+        if session is not None:
+            environ["deepevent.session"] = session
+            environ["deepevent.csrf"] = sessions.csrf_token(session)
+            self._check_csrf(environ, session)
+        if isinstance(route, HTTPException):
+            return
+        if route.role not in ("any", "page", principal.role) and principal.role != "operator":
+            raise Problem(403, f"this needs the role {route.role}, and you have {principal.role}")
+
+    def _identify(self, environ: Environ) -> tuple[Principal | None, str | None]:
+        header = environ.get("HTTP_AUTHORIZATION")
+        if header is not None:
+            scheme, _, secret = header.partition(" ")
+            secret = secret.strip()
+            if scheme.lower() != "bearer" or not _plausible(secret):
+                return None, None
+            return self._authenticate(secret, browser=False), None
+        session = parse_cookie(environ).get(sessions.COOKIE, "")
+        if not _plausible(session):
+            return None, None
+        return self._authenticate(session, browser=True), session
+
+    def _stranger(self, environ: Environ, route: Route | HTTPException) -> Problem:
+        path = environ["PATH_INFO"]
+        if isinstance(route, Route) and route.role == "page":
+            return Problem(303, "sign in first", headers={"Location": "/signin"})
+        if isinstance(route, NotFound) and not path.startswith(("/api", SOCKET_PATH)):
+            return problems.not_found("this page")
+        return Problem(
+            401,
+            "sign in with the link that the server printed, or send a token: Authorization: Bearer <token>",
+            headers={"WWW-Authenticate": 'Bearer realm="DeepEvent"'},
+        )
+
+    def _check_csrf(self, environ: Environ, session: str) -> None:
+        if environ["REQUEST_METHOD"] in SAFE_METHODS:
+            return
+        if environ.get("HTTP_ORIGIN") is None:
+            raise Problem(403, "a change from a browser session needs an Origin header")
+        if not sessions.csrf_matches(session, environ.get(sessions.CSRF_HEADER, "")):
+            raise Problem(403, "the X-CSRF-Token header is missing or wrong; reload the page")
+
+    def _bound_body(self, environ: Environ, body: Body | None, method: str) -> None:
+        if method in SAFE_METHODS and body is None:
+            return
+        limit = NO_BODY_LIMIT_BYTES if body is None else body.limit_bytes
+        bounded = bodies.BoundedBody(environ, limit)
+        if (
+            body is not None
+            and not body.optional
+            and environ.get("CONTENT_LENGTH") in (None, "")
+            and bounded.length == 0
+        ):
+            raise Problem(411, "this request needs a body with a Content-Length")
+        if body is not None and body.streamed:
+            environ["deepevent.body"] = bounded
+            return
+        content = bounded.read_all()
+        environ["wsgi.input"] = io.BytesIO(content)
+        environ["CONTENT_LENGTH"] = str(len(content))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+
+    def _socket(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        self._clean(environ)
+        principal, session = self._identify(environ)
+        if principal is None:
+            raise Problem(401, "sign in first", headers={"WWW-Authenticate": 'Bearer realm="DeepEvent"'})
+        if session is not None and environ.get("HTTP_ORIGIN") is None:
+            raise Problem(403, "a browser session's socket needs an Origin header")
+        self._check_origin(environ)
+        if principal.role not in ("viewer", "operator"):
+            raise Problem(403, f"this needs the role viewer, and you have {principal.role}")
+        query = environ.get("QUERY_STRING", "").split("&")
+        upgrade = environ.get("HTTP_UPGRADE", "").lower()
+        if environ["REQUEST_METHOD"] != "GET" or upgrade != "websocket" or "transport=websocket" not in query:
+            raise Problem(404, "live events come over WebSocket only")
+        if self._stopping():
+            raise Problem(503, "the server is stopping; try again", headers={"Retry-After": "2"})
+        environ["deepevent.principal"] = principal
+        environ["deepevent.secret"] = (session or _bearer(environ), session is not None)
+        for key in ("HTTP_COOKIE", "HTTP_AUTHORIZATION"):
+            environ.pop(key, None)
+        with self._seats.taken(environ.get("REMOTE_ADDR", "")):
+            return self._app(environ, start)
+
+    def _with_headers(self, headers: list[tuple[str, str]], nonce: str) -> list[tuple[str, str]]:
+        present = {name.lower(): value for name, value in headers}
+        added = list(STATIC_HEADERS)
+        if "content-security-policy" not in present:
+            is_page = present.get("content-type", "").startswith(("text/html", "text/javascript"))
+            csp = page_csp(nonce, self._policy.secure) if is_page else DATA_CSP
+            added.append(("Content-Security-Policy", csp))
+        if "cache-control" not in present:
+            added += [("Cache-Control", "no-store"), ("Vary", "Cookie, Authorization")]
+        return [*headers, *added]
+
+
+def _is_socket(environ: Environ) -> bool:
+    path = environ.get("PATH_INFO", "")
+    return bool(path == SOCKET_PATH or path.startswith(SOCKET_PATH + "/"))
+
+
+def _plausible(secret: str) -> bool:
+    return (
+        0 < len(secret) <= MAX_SECRET_CHARACTERS
+        and secret.isascii()
+        and secret.isprintable()
+        and " " not in secret
+    )
+
+
+def _bearer(environ: Environ) -> str:
+    return str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")[2].strip()
+
+
+def _problem_of(error: HTTPException) -> Problem:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return Problem(405, f"this path takes {allowed}", headers={"Allow": allowed})
+    return problems.not_found("this address")
+
+
+def _respond(problem: Problem, start: StartResponse) -> Iterable[bytes]:
+    body = b"" if problem.status < 400 else problem.body()
+    headers = [*problem.headers.items(), ("Content-Length", str(len(body)))]
+    headers.append(("Content-Type", problems.CONTENT_TYPE if body else "text/plain"))
+    start(f"{problem.status} {HTTPStatus(problem.status).phrase}", headers)
+    return [body]

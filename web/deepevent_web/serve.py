@@ -1,0 +1,321 @@
+"""`deepevent serve`: the production server, from the command line's arguments to a drained exit.
+
+This process checks everything that can go wrong (home, lock, port, store, tokens) before it listens, so that each
+problem is one sentence; then gunicorn runs the application in a worker. Never Werkzeug's development server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from deepevent.errors import DeepEventError, SettingsError
+from deepevent_web import home as homes
+from deepevent_web.home import home_folder, store_url
+from deepevent_web.policy import LOOPBACK_NAMES, Policy
+
+if TYPE_CHECKING:
+    from deepevent.store.connection import Database
+
+HELP = "run the server and its dashboard"
+DEFAULT_PORT = 6060
+BACKLOG = 512
+THREADS_RESERVE = 64
+GRACEFUL_TIMEOUT_S = 3
+LOCAL_NAME = "server.json of "
+"""How the name of the token begins that each start of a server writes for the scripts of its machine."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0 takes any free port (default: 6060)"
+    )
+    parser.add_argument(
+        "--store", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME (default: in the home)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes; more than 1 wants PostgreSQL (default: 1)"
+    )
+    parser.add_argument(
+        "--viewers", type=int, default=100, help="pages that may be open at once (default: 100)"
+    )
+    parser.add_argument(
+        "--viewers-per-address",
+        type=int,
+        default=None,
+        help="the same from one address (default: as --viewers)",
+    )
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="also answer to this host name"
+    )
+    parser.add_argument("--public-url", help="the address that a TLS proxy in front of this server shows")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the worker needs to know."""
+
+    home: Path
+    store: str
+    address: str
+    link: str
+    policy: Policy
+    viewers: int
+    viewers_per_address: int
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run the server until it is told to stop."""
+    try:
+        _check(arguments)
+        home = home_folder()
+        homes.make_home(home)
+        homes.take_lock(home)
+        listener = _listen(arguments.host, arguments.port)
+        plan = _prepare(arguments, home, listener)
+    except DeepEventError as error:
+        print(f"deepevent serve: {error}", file=sys.stderr)
+        return 1
+    try:
+        return _serve(plan, listener, arguments.workers)
+    finally:
+        homes.remove_server_file(home)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    wrong = []
+    if not 0 <= arguments.port <= 65535:
+        wrong.append(f"--port must lie between 0 and 65535, got {arguments.port}")
+    if not 1 <= arguments.workers <= 64:
+        wrong.append(f"--workers must lie between 1 and 64, got {arguments.workers}")
+    if not 1 <= arguments.viewers <= 2000:
+        wrong.append(f"--viewers must lie between 1 and 2000, got {arguments.viewers}")
+    if arguments.public_url is not None:
+        parts = urlsplit(arguments.public_url)
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.netloc
+            or parts.path not in ("", "/")
+            or parts.query
+        ):
+            wrong.append(f"--public-url must be like https://name, got {arguments.public_url!r}")
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise SettingsError(f"--host {host!r} is no address of this machine: {error.strerror}") from error
+    family, _, _, _, address = found[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"port {port} is taken by another program; choose another with --port, "
+                "or --port 0 for any free one"
+            ) from error
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listener
+
+
+def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket) -> Plan:
+    """Bring the store up to date, make this start's token and sign-in code, and tell local scripts."""
+    from deepevent.store import access, connection, migrate
+    from deepevent_web.sessions import CODE_S
+
+    port = listener.getsockname()[1]
+    local = f"http://{_local_name(arguments.host)}:{port}"
+    address = (arguments.public_url or local).rstrip("/")
+    store = arguments.store or store_url(home)
+    db = connection.open_database(store)
+    try:
+        migrate.upgrade(db)
+        if not _is_loopback(arguments.host):
+            _require_tokens(db, arguments.host)
+        token = _renew_local_token(db, home)
+        code = access.create_token(db, "sign-in", "operator", kind="code", expires_s=CODE_S)
+    finally:
+        db.close()
+    homes.write_server_file(home, local, token)
+    return Plan(
+        home=home,
+        store=store,
+        address=address,
+        link=f"{address}/signin#{code}",
+        policy=_policy(arguments),
+        viewers=arguments.viewers,
+        viewers_per_address=arguments.viewers_per_address or arguments.viewers,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _local_name(host: str) -> str:
+    """The name under which this machine reaches the server."""
+    if host in ("0.0.0.0", ""):  # noqa: S104 - compared with, not bound
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def _policy(arguments: argparse.Namespace) -> Policy:
+    names = set(LOOPBACK_NAMES) | {name.lower() for name in arguments.allowed_host} | {arguments.host.lower()}
+    public = None
+    if arguments.public_url is not None:
+        parts = urlsplit(arguments.public_url.lower())
+        public = f"{parts.scheme}://{parts.netloc}"
+        names.add((parts.hostname or "").lower())
+    beyond = not _is_loopback(arguments.host)
+    if beyond:
+        names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+    return Policy(frozenset(names), beyond, public, (public or "").startswith("https://"))
+
+
+def _require_tokens(db: Database, host: str) -> None:
+    from deepevent.store import access
+
+    if not any(
+        token["kind"] == "token" and not token["revoked"] and not token["name"].startswith(LOCAL_NAME)
+        for token in access.list_tokens(db)
+    ):
+        raise SettingsError(
+            f"listening on {host} opens this server to the network, and no token exists yet for those "
+            "who may use it; make one first: deepevent token create NAME --role logger"
+        )
+
+
+def _renew_local_token(db: Database, home: Path) -> str:
+    from deepevent.store import access
+
+    name = f"{LOCAL_NAME}{socket.gethostname()}:{home}"[:250]
+    for token in access.list_tokens(db):
+        if token["kind"] == "token" and token["name"] == name and not token["revoked"]:
+            access.revoke(db, token["id"])
+    return access.create_token(db, name, "operator")
+
+
+def _announce(plan: Plan) -> None:
+    print(
+        f"\nDeepEvent is running at {plan.address}\n\n"
+        f"  Open     {plan.link}\n"
+        "           (signs a browser in once, within an hour; another link: deepevent token link)\n"
+        "  Scripts  on this machine find it by themselves;\n"
+        f"           elsewhere set DEEPEVENT_URL={plan.address} and DEEPEVENT_TOKEN\n"
+        "           (deepevent token create NAME)\n"
+        f"  Data     {plan.home}\n\n"
+        "Stop it with Ctrl+C.\n",
+        flush=True,
+    )
+
+
+def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
+    from gunicorn.app.base import BaseApplication
+    from gunicorn.arbiter import Arbiter
+
+    from deepevent_web.process import ServerProcess
+    from deepevent_web.worker import DrainingWorker
+
+    os.environ.pop("SCRIPT_NAME", None)
+    ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+    class DrainingArbiter(Arbiter):  # type: ignore[misc]
+        """Stops gently whatever the signal, and takes no orders to reload or to multiply."""
+
+        handle_int = handle_quit = Arbiter.handle_term
+
+        def handle_hup(self) -> None:
+            if not ignores_hangup:
+                self.handle_term()
+
+        def handle_usr2(self) -> None:
+            return
+
+        handle_ttin = handle_ttou = handle_winch = handle_usr2
+
+    class Server(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            for name, value in _settings(plan, listener, workers).items():
+                self.cfg.set(name, value)
+            self.cfg.set("worker_class", DrainingWorker)
+            self.cfg.set("post_worker_init", ready)
+            self.cfg.set("worker_exit", ended)
+
+        def load(self) -> Any:
+            logging.basicConfig(
+                level=logging.WARNING,
+                stream=sys.stderr,
+                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            )
+            processes.append(ServerProcess(plan))
+            return processes[0].wsgi
+
+        def run(self) -> None:
+            DrainingArbiter(self).run()
+
+    processes: list[ServerProcess] = []
+
+    def ready(worker: Any) -> None:
+        processes[0].start()
+        worker.drain = processes[0].drain
+        if worker.age == 1:
+            _announce(plan)
+
+    def ended(_arbiter: Any, _worker: Any) -> None:
+        for process in processes:
+            process.close()
+
+    try:
+        Server().run()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 1
+    return 0
+
+
+def _settings(plan: Plan, listener: socket.socket, workers: int) -> dict[str, Any]:
+    threads = plan.viewers + THREADS_RESERVE
+    return {
+        "bind": f"fd://{listener.detach()}",
+        "workers": workers,
+        "threads": threads,
+        "worker_connections": threads + 2000,
+        "timeout": 60,
+        "graceful_timeout": GRACEFUL_TIMEOUT_S,
+        "keepalive": 75,
+        "errorlog": "-",
+        "loglevel": "warning",
+        "proc_name": "deepevent",
+        "control_socket_disable": True,
+        "forwarded_allow_ips": "",
+        "limit_request_line": 8190,
+        "limit_request_fields": 64,
+        "limit_request_field_size": 8190,
+    }

@@ -1,0 +1,48 @@
+"""What every handler needs, made once per server process and hung on the Flask app."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app, request
+
+from deepevent_web.policy import Policy
+from deepevent_web.sessions import Guesses
+
+if TYPE_CHECKING:
+    from deepevent.store.access import Principal
+    from deepevent.store.blobs import BlobStore
+    from deepevent.store.connection import Database
+    from deepevent.store.ingest import Committer
+
+EXTENSION = "deepevent"
+
+
+@dataclass
+class Services:
+    """One server process's parts.
+
+    Attributes:
+        address: where browsers reach the server, `http://host:port`, without a slash at the end.
+        stopping: set once the server takes no more events.
+    """
+
+    db: Database
+    committer: Committer
+    blobs: BlobStore
+    policy: Policy
+    address: str
+    guesses: Guesses = field(default_factory=Guesses)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+def services() -> Services:
+    """The parts of the app that answers the present request."""
+    return cast(Services, current_app.extensions[EXTENSION])
+
+
+def principal() -> Principal:
+    """Who sent the present request; the gate let nobody else through."""
+    return cast("Principal", request.environ["deepevent.principal"])

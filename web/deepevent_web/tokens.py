@@ -1,0 +1,122 @@
+"""`deepevent token create|list|revoke|link`: who may call the server.
+
+Works on the store itself, so it needs no running server, and whoever can read the store's files may do it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepevent.errors import DeepEventError, SettingsError
+from deepevent_web.home import SERVER_FILE, home_folder, make_home, store_url
+
+if TYPE_CHECKING:
+    from deepevent.store.connection import Database
+
+HELP = "create, list and revoke access tokens; make a sign-in link"
+ROLES = ("viewer", "logger", "operator")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument("--store", help="the store's address (default: the database in the home)")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a token; it is shown once")
+    create.add_argument("name", help="whom or what it is for")
+    create.add_argument("--role", choices=ROLES, default="logger")
+    create.add_argument("--days", type=float, help="valid for so many days (default: until it is revoked)")
+    create.add_argument("--json", action="store_true")
+    listing = actions.add_parser("list", help="show tokens and sessions, without their secrets")
+    listing.add_argument("--json", action="store_true")
+    revoke = actions.add_parser("revoke", help="end a token or session; open pages are closed within seconds")
+    revoke.add_argument("id", type=int, help="from `deepevent token list`")
+    link = actions.add_parser("link", help="print a sign-in link for a browser; works once, within an hour")
+    link.add_argument("--role", choices=("viewer", "operator"), default="operator")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from deepevent.store import connection, migrate
+
+    try:
+        home = home_folder()
+        make_home(home)
+        db = connection.open_database(arguments.store or store_url(home))
+        try:
+            migrate.upgrade(db)
+            return _ACTIONS[arguments.action](db, arguments, home)
+        finally:
+            db.close()
+    except DeepEventError as error:
+        print(f"deepevent token: {error}", file=sys.stderr)
+        return 1
+
+
+def _create(db: Database, arguments: argparse.Namespace, _home: Path) -> int:
+    from deepevent.store import access
+
+    if arguments.days is not None and not 0 < arguments.days <= 36500:
+        raise SettingsError(f"--days must lie between 0 and 36500, got {arguments.days}")
+    expires_s = None if arguments.days is None else arguments.days * 86400
+    secret = access.create_token(db, arguments.name, arguments.role, expires_s=expires_s)
+    if arguments.json:
+        print(json.dumps({"name": arguments.name, "role": arguments.role, "token": secret}))
+    else:
+        print(secret)
+        print(
+            f"This is shown once. The role is {arguments.role}. Use it as DEEPEVENT_TOKEN.", file=sys.stderr
+        )
+    return 0
+
+
+def _list(db: Database, arguments: argparse.Namespace, _home: Path) -> int:
+    from deepevent.store import access
+
+    tokens = access.list_tokens(db)
+    if arguments.json:
+        print(json.dumps(tokens))
+        return 0
+    for token in tokens:
+        state = "revoked" if token["revoked"] else _until(token["expires"])
+        print(f"{token['id']:>5}  {token['kind']:<8} {token['role']:<9} {state:<18} {token['name']}")
+    return 0
+
+
+def _until(expires: float | None) -> str:
+    if expires is None:
+        return "valid"
+    if expires < time.time():
+        return "expired"
+    return datetime.fromtimestamp(expires, UTC).strftime("to %Y-%m-%d %H:%M")
+
+
+def _revoke(db: Database, arguments: argparse.Namespace, _home: Path) -> int:
+    from deepevent.store import access
+
+    if not any(token["id"] == arguments.id for token in access.list_tokens(db)):
+        raise SettingsError(f"there is no token {arguments.id}; see: deepevent token list")
+    access.revoke(db, arguments.id)
+    return 0
+
+
+def _link(db: Database, arguments: argparse.Namespace, home: Path) -> int:
+    from deepevent.store import access
+    from deepevent_web.sessions import CODE_S
+
+    code = access.create_token(db, "sign-in", arguments.role, kind="code", expires_s=CODE_S)
+    try:
+        address = json.loads((home / SERVER_FILE).read_text())["url"]
+    except (OSError, ValueError, KeyError):
+        print("No server of this home is running. The code below works once one runs.", file=sys.stderr)
+        address = "http://127.0.0.1:6060"
+    print(f"{address}/signin#{code}")
+    return 0
+
+
+_ACTIONS = {"create": _create, "list": _list, "revoke": _revoke, "link": _link}
