@@ -1,7 +1,8 @@
 """The queue as agents see it: claim, start, heartbeat, finish; and what happens when an agent falls silent.
 
     queued → claimed → running → completed | failed | stopped
-       ↑         └────────┴──→ lost   (its lease ran out)
+       ↑         │        └──→ lost   (its lease ran out)
+       ├─────────┘ (its lease ran out before anything was started)
        └── failed and lost, while retries are left, after a pause that doubles
 
 A claim is one statement, so a job never goes to two agents. It raises the job's fence, and everything an
@@ -113,14 +114,16 @@ def claim(db: Database, agent_id: str, free: Free, terms: Terms = TERMS) -> Clai
         return Claim(read_job(connection, row.id), int(row.fence))
 
 
-def heartbeat(db: Database, job_id: int, fence: int, terms: Terms = TERMS) -> bool:
+def heartbeat(
+    db: Database, job_id: int, fence: int, terms: Terms = TERMS, *, agent_id: str | None = None
+) -> bool:
     """Prolong a lease; give whether the job shall stop.
 
     Raises:
         LeaseLost: the job went to somebody else, or has ended.
     """
     with db.write() as connection:
-        row = _hold(connection, job_id, fence)
+        row = _hold(connection, job_id, fence, agent_id)
         values: dict[str, Any] = {"lease_expires": server_time() + terms.lease_s}
         if row.state in HELD:
             # Nothing that a person sees has changed: no new revision, so no reader wakes up for it.
@@ -130,15 +133,17 @@ def heartbeat(db: Database, job_id: int, fence: int, terms: Terms = TERMS) -> bo
         return bool(row.stop_requested)
 
 
-def start(db: Database, job_id: int, fence: int, terms: Terms = TERMS) -> bool:
-    """Note that the job's process runs; give whether it shall stop.
+def start(
+    db: Database, job_id: int, fence: int, terms: Terms = TERMS, *, agent_id: str | None = None
+) -> bool:
+    """Note that the job's process is about to run; give whether it shall stop instead.
 
     Raises:
         LeaseLost: as for `heartbeat`.
     """
     now = server_time()
     with db.write() as connection:
-        row = _hold(connection, job_id, fence)
+        row = _hold(connection, job_id, fence, agent_id)
         _take_back(connection, row, started=row.started or now, lease_expires=now + terms.lease_s)
         return bool(row.stop_requested)
 
@@ -152,6 +157,7 @@ def finish(
     exit_code: int | None = None,
     reason: str = "",
     terms: Terms = TERMS,
+    agent_id: str | None = None,
 ) -> dict[str, Any]:
     """Note how an attempt ended. The same news twice is one.
 
@@ -162,7 +168,7 @@ def finish(
     """
     now = server_time()
     with db.write() as connection:
-        row = _find(connection, job_id, fence)
+        row = _find(connection, job_id, fence, agent_id)
         if row.lease_expires is None:
             return read_job(connection, job_id)  # this fence has told its end already
         final = "stopped" if row.stop_requested and state != "completed" else state
@@ -253,16 +259,17 @@ def _candidate(agent_id: str, free: Free, now: float) -> sa.Select[tuple[int]]:
     )
 
 
-def _find(connection: sa.Connection, job_id: int, fence: int) -> Any:
+def _find(connection: sa.Connection, job_id: int, fence: int, agent_id: str | None) -> Any:
     row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
-    if row is None or row.fence != fence or fence == 0:
+    foreign = row is not None and agent_id is not None and row.agent_id != agent_id
+    if row is None or row.fence != fence or fence == 0 or foreign:
         raise LeaseLost(f"job {job_id} is no longer held with fence {fence}: end it and report nothing")
     return row
 
 
-def _hold(connection: sa.Connection, job_id: int, fence: int) -> Any:
+def _hold(connection: sa.Connection, job_id: int, fence: int, agent_id: str | None) -> Any:
     """Find a job that this fence may still speak for: held, or taken back and given to nobody yet."""
-    row = _find(connection, job_id, fence)
+    row = _find(connection, job_id, fence, agent_id)
     if row.lease_expires is None:
         raise LeaseLost(f"job {job_id} is {row.state}: end it and report nothing")
     return row
@@ -285,6 +292,9 @@ def _take_back(connection: sa.Connection, row: Any, **values: Any) -> None:
 def _lose(connection: sa.Connection, row: Any, now: float, reason: str, terms: Terms) -> None:
     if row.stop_requested:
         values: dict[str, Any] = {"state": "stopped", "finished": now}
+    elif row.state == "claimed":
+        # Agents ask `start` before they start a process: nothing has run yet, so no retry is used up.
+        values = {"state": "queued", "not_before": now + terms.backoff_s}
     elif row.retries_left > 0:
         values = _retry(row, now, terms)
     else:

@@ -24,6 +24,8 @@ def register(db: Database, name: str = "box", **more: Any) -> str:
 def take(db: Database, agent: str, terms: Terms = leases.TERMS) -> leases.Claim:
     claim = leases.claim(db, agent, FREE, terms)
     assert claim is not None
+    if terms is QUICK:
+        leases.start(db, claim.job["id"], claim.fence, terms)
     return claim
 
 
@@ -129,6 +131,16 @@ def test_lost_job_is_queued_again_while_retries_are_left(db: Database) -> None:
     assert (done["state"], [a["state"] for a in done["attempts"]]) == ("lost", ["lost", "lost"])
 
 
+def test_claim_that_never_started_costs_no_retry(db: Database) -> None:
+    """An agent that dies between claim and start gives the job back to the queue: nothing has run."""
+    agent = register(db)
+    job = jobs.enqueue(db, recipe="train")["id"]
+    assert leases.claim(db, agent, FREE, QUICK) is not None
+    leases.expire(db, QUICK)
+    assert jobs.get_job(db, job)["state"] == "queued"
+    assert take(db, agent).job["attempt"] == 2
+
+
 def test_retry_waits_longer_each_time(db: Database) -> None:
     """A failed job is not taken again before its pause is over, and the pause doubles."""
     agent = register(db)
@@ -219,7 +231,7 @@ def test_requeue_by_hand_starts_afresh_in_the_same_run(db: Database) -> None:
     agent = register(db)
     job = jobs.enqueue(db, recipe="train", max_retries=1)
     fence = take(db, agent, QUICK).fence
-    with pytest.raises(JobConflict, match="claimed"):
+    with pytest.raises(JobConflict, match="running"):
         jobs.requeue(db, job["id"], "ann")
     jobs.request_stop(db, job["id"], "ann")
     leases.expire(db)

@@ -68,8 +68,10 @@ def from_error(error: errors.DeepEventError) -> Problem:
     """Say one of our own errors in HTTP."""
     message = str(error)
     match error:
-        case errors.RunNotFound() | errors.RunDeleted():
+        case errors.RunNotFound() | errors.RunDeleted() | errors.JobNotFound() | errors.AgentNotFound():
             return Problem(404, message)
+        case errors.LeaseLost() | errors.JobConflict():
+            return Problem(409, message)
         case errors.SequenceGap():
             return Problem(409, message, extra={"expected": error.expected})
         case errors.FilterError():
