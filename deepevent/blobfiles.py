@@ -5,7 +5,7 @@ A blob that the server will never take goes to `refused/`, so that nobody sends 
 """
 
 # Plain os functions: pathlib would be a fifth of the start of `deepevent log`.
-# ruff: noqa: PTH103, PTH104, PTH105, PTH107, PTH108, PTH113, PTH118, PTH123, PTH202, PTH208
+# ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH118, PTH123, PTH208
 
 from __future__ import annotations
 

@@ -6,11 +6,12 @@ every record and lives in `spool`.
 """
 
 # Plain os functions: pathlib would be a fifth of the start of `deepevent log`.
-# ruff: noqa: PTH108, PTH109, PTH118, PTH123
+# ruff: noqa: PTH108, PTH118, PTH123
 
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 from deepevent.segment import (
     SEGMENT_HEADER_SIZE,
@@ -58,13 +59,12 @@ class Cursor:
         number, offset, sequence = self._journal.snapshot()
         while self._number <= number:
             if self._number < number:
-                header, end = self._closed_end(self._number)
+                end = self._closed_end(self._number)
                 if self._offset >= end:
                     self._number += 1
                     self._offset = SEGMENT_HEADER_SIZE
                     continue
                 behind = self._first_sequence(self._number + 1)
-                del header
             else:
                 end, behind = offset, sequence
             if self._offset >= end:
@@ -86,7 +86,7 @@ class Cursor:
             first = self._first_sequence(candidate)
             if first > sequence:
                 continue
-            end = offset if candidate == number else self._closed_end(candidate)[1]
+            end = offset if candidate == number else self._closed_end(candidate)
             data = self._bytes(candidate, SEGMENT_HEADER_SIZE, end)
             place = 0
             for _ in range(sequence - first):
@@ -99,7 +99,7 @@ class Cursor:
         """Delete the segments whose records are all acknowledged, but never the current one."""
         current = self._journal.snapshot()[0]
         numbers = segment_numbers(self._folder)
-        for number, following in zip(numbers, numbers[1:], strict=False):
+        for number, following in pairwise(numbers):
             if number >= min(current, self._number) or self._first_sequence(following) > acknowledged + 1:
                 break
             os.unlink(os.path.join(self._folder, segment_name(number)))
@@ -136,6 +136,5 @@ class Cursor:
     def _first_sequence(self, number: int) -> int:
         return self._header(number).first_sequence
 
-    def _closed_end(self, number: int) -> tuple[SegmentHeader, int]:
-        header = self._header(number)
-        return header, header.end
+    def _closed_end(self, number: int) -> int:
+        return self._header(number).end

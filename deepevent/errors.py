@@ -9,6 +9,7 @@ DeepEventError
 │   └── RecordDamaged      a record's CRC or size is wrong
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
 ├── ServerUnreachable      no answer from the server
+├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
 ├── ServerRefused          the server answered, and said no (status, detail)
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
@@ -93,6 +94,20 @@ class ServerRefused(DeepEventError):
         super().__init__(f"the server answered {status}: {detail}")
         self.status = status
         self.detail = detail
+
+
+class ServerBusy(DeepEventError):
+    """The server can take nothing right now (429, 5xx).
+
+    Attributes:
+        status: the HTTP status.
+        retry_after_s: when to try again, if the server said so.
+    """
+
+    def __init__(self, status: int, retry_after_s: float | None, detail: str) -> None:
+        super().__init__(f"the server answered {status}: {detail}")
+        self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class StoreError(DeepEventError):

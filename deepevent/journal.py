@@ -12,7 +12,7 @@ journal detached and open their own).
 """
 
 # Plain os functions: pathlib would be a fifth of the start of `deepevent log`.
-# ruff: noqa: PTH103, PTH104, PTH108, PTH118
+# ruff: noqa: PTH103, PTH104, PTH108, PTH118, PTH123
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from time import monotonic
 from time import time as now
 from zlib import crc32
 
+from deepevent.blobfiles import keep_bytes, keep_file
 from deepevent.errors import JournalError
 from deepevent.jsontext import dumps
 from deepevent.memoryring import MemoryRing
@@ -439,6 +440,36 @@ class Journal:
     def next_sequence(self) -> int:
         """Sequence that the next record will have."""
         return self._sequence
+
+    @property
+    def last_step(self) -> int:
+        """The newest step that was logged; 0 before the first."""
+        return max(self._step, 0)
+
+    def start_from(self, step: int) -> None:
+        """Count steps on behind this one."""
+        self._step = step
+
+    def keep_blob(self, data: bytes) -> str:
+        """Keep a large payload beside the records; returns its SHA-256.
+
+        Raises:
+            OSError: there is no room.
+        """
+        if self._room is not None:
+            self._room.take(len(data))
+        return keep_bytes(self.folder, data)
+
+    def keep_file(self, path: str) -> tuple[str, int]:
+        """Keep a copy of a file beside the records; returns its SHA-256 and its size in bytes.
+
+        Raises:
+            OSError: it cannot be read, or there is no room.
+        """
+        with open(path, "rb") as file:
+            if self._room is not None:
+                self._room.take(os.fstat(file.fileno()).st_size)
+            return keep_file(self.folder, file)
 
     @property
     def n_waiting(self) -> int:

@@ -9,14 +9,14 @@ Must not know what the records mean.
 
 from __future__ import annotations
 
-import random
+import os
 import threading
 import time
 from contextlib import suppress
 
 from deepevent.blobfiles import list_blobs, open_blob, remove_blob, set_aside
 from deepevent.cursor import Cursor
-from deepevent.errors import DeepEventError, RecordDamaged, ServerRefused, ServerUnreachable
+from deepevent.errors import RecordDamaged, SequenceGap, ServerBusy, ServerRefused, ServerUnreachable
 from deepevent.notices import say_once
 from deepevent.wire import Batch
 
@@ -31,6 +31,8 @@ HEARTBEAT_INTERVAL_S = 15.0
 LOOK_INTERVAL_S = 0.5  # how often a server that was not there is looked for
 BACKOFF_FIRST_S = 0.25
 BACKOFF_LIMIT_S = 30.0
+HURRIED_PAUSE_S = 0.25  # the longest pause at the end of a run
+ABSENT_ENOUGH = 2  # attempts without an answer after which the end of a run waits no longer
 NOTE_INTERVAL_S = 1.0
 TEND_INTERVAL_S = 1.0
 LASTING_REFUSALS = (404, 413, 422)  # the same batch would be refused again
@@ -66,6 +68,7 @@ class Shipper:
         self._hurry = False
         self._given_up = False  # the server will never take what comes next
         self._n_failures = 0
+        self._n_absent = 0  # rises while there is no server: what flush and finish look at
         self._last_contact = 0.0
         self._noted_at = 0.0
         self._noted = 0
@@ -86,10 +89,10 @@ class Shipper:
         target = self._journal.next_sequence - 1
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._progress:
-            failures = self._n_failures
+            absent = self._n_absent
             self._hurry = True
             self._journal.wake()
-            while self.acknowledged < target and self._is_hopeful(failures, timeout_s):
+            while self.acknowledged < target and self._is_hopeful(absent, timeout_s):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
@@ -97,11 +100,11 @@ class Shipper:
             self._hurry = False
         return self.acknowledged >= target
 
-    def _is_hopeful(self, failures_before: int, timeout_s: float | None) -> bool:
+    def _is_hopeful(self, absent_before: int, timeout_s: float | None) -> bool:
         """Say whether waiting has a point: without a server only a flush with a time limit waits for one."""
         if self._given_up or self._thread is None or not self._thread.is_alive():
             return False
-        return timeout_s is not None or self._n_failures == failures_before
+        return timeout_s is not None or self._n_absent < absent_before + ABSENT_ENOUGH
 
     def finish(self, timeout_s: float) -> bool:
         """Send the rest and stop the thread; waits no longer than is useful.
@@ -111,11 +114,11 @@ class Shipper:
         """
         deadline = time.monotonic() + timeout_s
         with self._progress:
-            failures = self._n_failures
+            absent = self._n_absent
             self._hurry = True
             self._stopping = True
             self._journal.wake()
-            while not self._is_done() and self._n_failures < failures + 2:
+            while not self._is_done() and self._n_absent < absent + ABSENT_ENOUGH:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._thread is None or not self._thread.is_alive():
                     break
@@ -155,20 +158,22 @@ class Shipper:
             self._n_failures = 0
             self._drop_transport()
         if not self._endpoint.url:
-            with self._progress:
-                self._n_failures += 1  # so that flush and finish do not wait for nobody
+            self._n_absent += ABSENT_ENOUGH
             return LOOK_INTERVAL_S
         try:
-            return self._send()
+            pause = self._send()
+            self._n_failures = 0
+            self._n_absent = 0
         except ServerUnreachable:
-            return self._failed(None)
+            self._n_absent += 1
+            pause = self._failed(None)
+        except ServerBusy as error:
+            pause = self._failed(error.retry_after_s)
+        except SequenceGap as error:
+            pause = self._rewind(error.expected)
         except ServerRefused as error:
-            return self._refused(error)
-        except DeepEventError as error:
-            expected = getattr(error, "expected", None)
-            if expected is not None:
-                return self._rewind(expected)
-            return self._failed(getattr(error, "retry_after_s", None))
+            pause = self._refused(error)
+        return pause
 
     def _send(self) -> float:
         transport = self._connected()
@@ -190,13 +195,14 @@ class Shipper:
         )
         answer = transport.send(batch)
         self._last_contact = now
-        self._n_failures = 0
         self.should_stop = answer.should_stop
         if piece is None:
             return 0.0
         self._cursor.advance(piece)
+        if answer.acknowledged < self._cursor.sequence - 1:
+            raise SequenceGap("the server has less than was sent", answer.acknowledged + 1)
         with self._progress:
-            self.acknowledged = max(self.acknowledged, min(answer.acknowledged, self._cursor.sequence - 1))
+            self.acknowledged = self._cursor.sequence - 1
         self._settle()
         backlog = len(piece.body) >= 1 << 17
         return 0.0001 if self._hurry or backlog else BATCH_INTERVAL_S
@@ -245,22 +251,20 @@ class Shipper:
 
     def _failed(self, retry_after_s: float | None) -> float:
         """Back off: exponentially, with full jitter, or as long as the server says."""
-        with self._progress:
-            self._n_failures += 1
+        self._n_failures += 1
         if retry_after_s is not None:
             return max(retry_after_s, 0.01)
-        ceiling = min(BACKOFF_LIMIT_S, BACKOFF_FIRST_S * 2 ** min(self._n_failures, 10))
-        return max(0.01, ceiling * random.random())  # noqa: S311 - jitter
+        limit = HURRIED_PAUSE_S if self._stopping else BACKOFF_LIMIT_S
+        ceiling = min(limit, BACKOFF_FIRST_S * 2.0 ** min(self._n_failures, 10))
+        return max(0.01, ceiling * int.from_bytes(os.urandom(2), "big") / 65535)
 
     def _refused(self, error: ServerRefused) -> float:
         """Say once what to do; the data stays in the spool."""
         advice = ADVICE.get(error.status, "")
         where = f"the points stay in {self._journal.folder}"
         say_once(("refused", error.status, self._journal.run_id), f"{error}; {advice}; {where}")
-        with self._progress:
-            self._n_failures += 1
-            if error.status in LASTING_REFUSALS:
-                self._given_up = True
+        self._n_absent += ABSENT_ENOUGH
+        self._given_up = error.status in LASTING_REFUSALS
         return BACKOFF_LIMIT_S
 
     def _rewind(self, expected: int) -> float:
@@ -271,7 +275,7 @@ class Shipper:
         if found:
             with self._progress:
                 self.acknowledged = max(self.acknowledged, expected - 1)
-                self._n_failures += 1
+            self._n_failures += 1
             return 0.0001 if self._n_failures < 3 else self._failed(None)
         say_once(
             ("gap", self._journal.writer_id),
@@ -298,7 +302,7 @@ class Shipper:
         looked_for_server = pause_s > LOOK_INTERVAL_S
         while (left := until - time.monotonic()) > 0:
             rang = journal.bell.acquire(timeout=min(left, LOOK_INTERVAL_S))
-            if rang and (self._hurry or self._stopping):
+            if rang and self._hurry:
                 return
             if looked_for_server and self._endpoint is not None and self._endpoint.refresh():
                 self._drop_transport()

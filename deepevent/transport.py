@@ -10,7 +10,7 @@ import http.client
 import json
 from urllib.parse import urlsplit
 
-from deepevent.errors import DeepEventError, ServerRefused, ServerUnreachable
+from deepevent.errors import DeepEventError, SequenceGap, ServerBusy, ServerRefused, ServerUnreachable
 from deepevent.wire import CONTENT_TYPE, Batch, encode
 
 TYPE_CHECKING = False
@@ -20,23 +20,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 ANSWER_LIMIT_BYTES = 1 << 20
-
-
-class Gap(DeepEventError):
-    """The server wants the records from `expected` on (409)."""
-
-    def __init__(self, expected: int) -> None:
-        super().__init__(f"the server expects the records from {expected} on")
-        self.expected = expected
-
-
-class TryLater(DeepEventError):
-    """The server can take nothing right now (429, 5xx)."""
-
-    def __init__(self, status: int, retry_after_s: float | None, detail: str) -> None:
-        super().__init__(f"the server answered {status}: {detail}")
-        self.status = status
-        self.retry_after_s = retry_after_s
 
 
 class Answer:
@@ -73,8 +56,8 @@ class Transport:
 
         Raises:
             ServerUnreachable: no answer came, or none that can be understood.
-            Gap: the server wants earlier or later records.
-            TryLater: it is busy or in trouble.
+            SequenceGap: the server wants earlier or later records.
+            ServerBusy: it is busy or in trouble.
             ServerRefused: it will never take this (401, 403, 404, 413, 422, …).
         """
         status, headers, body = self._request("POST", "/ingest", encode(batch), CONTENT_TYPE)
@@ -84,15 +67,16 @@ class Transport:
                 return Answer(int(content["acknowledged"]), bool(content.get("should_stop", False)))  # type: ignore[call-overload]
             except (KeyError, TypeError, ValueError):
                 raise ServerUnreachable(f"{self.url} does not answer like a DeepEvent server") from None
-        if status == 409 and isinstance(content.get("expected"), int):
-            raise Gap(content["expected"])  # type: ignore[arg-type]
+        expected = content.get("expected")
+        if status == 409 and isinstance(expected, int):
+            raise SequenceGap(f"the server expects the records from {expected} on", expected)
         raise _refusal(status, headers, content)
 
     def put_blob(self, sha256: str, file: BinaryIO, size_bytes: int) -> None:
         """Upload a file under its hash; the server may have it already.
 
         Raises:
-            ServerUnreachable, TryLater, ServerRefused: as `send`.
+            ServerUnreachable, ServerBusy, ServerRefused: as `send`.
         """
         status, headers, body = self._request(
             "PUT", f"/blobs/{sha256}", file, "application/octet-stream", size_bytes
@@ -145,7 +129,7 @@ def _parse(body: bytes) -> dict[str, object]:
 def _refusal(status: int, headers: http.client.HTTPMessage, content: dict[str, object]) -> DeepEventError:
     detail = str(content.get("detail") or content.get("title") or http.client.responses.get(status, ""))[:500]
     if status in (408, 425, 429) or status >= 500:
-        return TryLater(status, _retry_after(headers.get("Retry-After")), detail)
+        return ServerBusy(status, _retry_after(headers.get("Retry-After")), detail)
     return ServerRefused(status, detail)
 
 

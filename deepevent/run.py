@@ -1,0 +1,470 @@
+"""What a script holds: a run, and its writer in this process.
+
+`Run` turns calls into journal records and does nothing else; the journal keeps them, the shipper sends
+them. A call never raises for anything but the caller's own mistake, and that only in strict mode. Names and
+signatures are fixed by DESIGN §3.
+"""
+
+# Plain os functions: pathlib would be a fifth of the start of `deepevent log`.
+# ruff: noqa: PTH100, PTH119
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from deepevent.jsontext import plain
+from deepevent.notices import say_once
+from deepevent.runstate import JournaledDict, JournaledTags
+from deepevent.segment import SEGMENT_SIZE
+from deepevent.values import check_name, to_step
+from deepevent.writer import NoJournal, open_journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Any, ParamSpec, Self
+
+    from deepevent.endpoint import Endpoint
+    from deepevent.journal import Journal
+    from deepevent.settings import Settings
+    from deepevent.shipper import Shipper
+
+    P = ParamSpec("P")
+
+STATUSES = ("completed", "failed", "stopped")
+LEVELS = ("info", "warning", "error")
+TRACEBACK_LIMIT = 64 << 10
+
+
+def harmless(method: Callable[P, None]) -> Callable[P, None]:
+    """Make a method say once what went wrong instead of raising; a caller's mistake raises in strict mode."""
+
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception as error:
+            run: Run = args[0]  # type: ignore[assignment]
+            if run.settings.strict and isinstance(error, (TypeError, ValueError)):
+                raise
+            say_once((method.__name__, str(error)), f"{method.__name__}: {error}")
+
+    guarded.__name__, guarded.__doc__ = method.__name__, method.__doc__
+    guarded.__wrapped__ = method  # type: ignore[attr-defined]  # as functools.wraps, without its import
+    return guarded
+
+
+class Run:
+    """A run that is being logged.
+
+    Attributes:
+        id: 26 characters.
+        name, project: as people call it; None in a process that joined the run by its id.
+        config, summary: dicts whose changes are sent.
+        tags: a set whose changes are sent.
+        rank: of this process among those that log to the run.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        run_id: str,
+        *,
+        name: str | None,
+        project: str | None,
+        first_event: Mapping[str, object],
+        finishes: bool = True,
+        endpoint: Endpoint | None = None,
+        in_background: bool = True,
+        segment_size: int = SEGMENT_SIZE,
+    ) -> None:
+        """Scripts call `deepevent.start` instead.
+
+        Args:
+            settings: in force for this run.
+            run_id: the run.
+            name: what people call it.
+            project: where it belongs.
+            first_event: the `run` event of docs/formats.md.
+            finishes: the end of this process is the end of the run.
+            endpoint: where to ship to; None keeps everything in the spool.
+            in_background: ship from a thread; else nothing is sent before `ship_now`.
+            segment_size: of the journal.
+        """
+        self.settings = settings
+        self.id = run_id
+        self.name = name
+        self.project = project
+        self.rank = settings.rank
+        self.finished = False
+        self.finishes = finishes
+        self._endpoint = endpoint
+        self._first_event = dict(first_event)
+        self._in_background = in_background
+        self._segment_size = segment_size
+        self._shipper: Shipper | None = None
+        self._journal: Journal | NoJournal | _UnopenedJournal
+        self.config = JournaledDict(self._record_config)
+        self.summary = JournaledDict(self._record_summary)
+        self.tags = JournaledTags((), self._record_tags)
+        self._open_writer()
+
+    def _open_writer(self) -> None:
+        if self.settings.mode == "disabled":
+            self._journal = NoJournal()
+            return
+        event = {**self._first_event, "pid": os.getpid()}
+        journal = open_journal(self.settings, self.id, self.rank, event, self._segment_size)
+        self._journal = journal
+        self._shipper = None
+        if not isinstance(journal, NoJournal) and self._in_background:
+            from deepevent.shipper import Shipper
+
+            self._shipper = Shipper(journal, self._endpoint)
+            try:
+                self._shipper.start()
+            except RuntimeError as error:  # no thread can be started any more: the spool keeps everything
+                say_once("thread", f"shipping is off: {error}")
+
+    # ---- Logging -----------------------------------------------------------------------------------------
+
+    def log(self, values: Mapping[str, Any], step: int | None = None, epoch: float | None = None) -> None:
+        """Log numbers under their names.
+
+        Args:
+            values: name → number: anything with `float()` or `item()`. A number on an accelerator is read
+                later, on another thread, so that the caller does not wait for it; its point keeps the step
+                and time of this call.
+            step: from 0 on; without one, the calls count by themselves. It may repeat or go back.
+            epoch: logged as the metric `epoch`.
+        """
+        self._journal.log(values, step, epoch)
+
+    @harmless
+    def log_image(
+        self,
+        name: str,
+        image: object,
+        step: int | None = None,
+        boxes: object = None,
+        caption: str | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        """Log an image; what it may be: `deepevent.media.encode_image`."""
+        from deepevent.detections import plain_boxes
+        from deepevent.media import encode_image
+
+        check_name(name, "an image's name")
+        data, mime = encode_image(image)
+        content: dict[str, object] = {"caption": None if caption is None else str(caption)}
+        if boxes is not None:
+            content["boxes"] = plain_boxes(boxes)
+        self._media("image", name, step, epoch, content, data, mime)
+
+    @harmless
+    def log_detections(
+        self,
+        name: str,
+        image: object,
+        detections: Mapping[str, object],
+        step: int | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        """Log what each stage of a detector found on an image; see `deepevent.detections`."""
+        from deepevent.detections import plain_detections
+        from deepevent.media import encode_image
+
+        check_name(name, "the name of detections")
+        content = plain_detections(detections)
+        data, mime = encode_image(image)
+        self._media("detections", name, step, epoch, content, data, mime)
+
+    @harmless
+    def log_histogram(
+        self, name: str, values: object, step: int | None = None, bins: int = 64, epoch: float | None = None
+    ) -> None:
+        """Log the distribution of many numbers."""
+        from deepevent.media import histogram
+
+        check_name(name, "a histogram's name")
+        self._media("histogram", name, step, epoch, histogram(values, bins))
+
+    @harmless
+    def log_text(self, name: str, text: str, step: int | None = None, epoch: float | None = None) -> None:
+        """Log a text; what is beyond 256 KiB is cut off."""
+        from deepevent.media import shorten
+
+        check_name(name, "a text's name")
+        self._media("text", name, step, epoch, {"text": shorten(text)})
+
+    @harmless
+    def log_table(self, name: str, rows: object, step: int | None = None, epoch: float | None = None) -> None:
+        """Log a table: dicts, lists of cells or a data frame; at most 10,000 rows."""
+        from deepevent.media import table
+
+        check_name(name, "a table's name")
+        self._media("table", name, step, epoch, plain(table(rows)))
+
+    @harmless
+    def log_figure(
+        self, name: str, figure: object, step: int | None = None, epoch: float | None = None
+    ) -> None:
+        """Log a figure of plotly (it stays interactive) or matplotlib (as PNG)."""
+        from deepevent.media import encode_figure
+
+        check_name(name, "a figure's name")
+        data, mime = encode_figure(figure)
+        self._media("figure", name, step, epoch, {}, data, mime)
+
+    def _media(
+        self,
+        kind: str,
+        name: str,
+        step: int | None,
+        epoch: float | None,
+        content: object,
+        data: bytes | None = None,
+        mime: str | None = None,
+    ) -> None:
+        number = self._journal.last_step if step is None else to_step(step)
+        blob = None if data is None else self._journal.keep_blob(data)
+        self._journal.append_event(
+            {
+                "type": "media",
+                "kind": kind,
+                "name": name,
+                "step": number,
+                "epoch": None if epoch is None else float(epoch),
+                "time": time.time(),
+                "blob": blob,
+                "mime": mime,
+                "data": content,
+            }
+        )
+
+    @harmless
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None, kind: str = "file") -> None:
+        """Keep a file, or all files of a folder, by content hash. Links inside a folder are left out."""
+        from deepevent.artifacts import find_files
+
+        root = os.path.abspath(os.fspath(path))
+        name = check_name(os.path.basename(root) if name is None else name, "an artifact's name")
+        check_name(kind, "an artifact's kind")
+        for full, relative in find_files(root):
+            blob, size = self._journal.keep_file(full)
+            self._journal.append_event(
+                {
+                    "type": "artifact",
+                    "name": name,
+                    "kind": kind,
+                    "blob": blob,
+                    "size_bytes": size,
+                    "path": relative,
+                    "time": time.time(),
+                }
+            )
+
+    @harmless
+    def alert(self, title: str, text: str = "", level: str = "warning") -> None:
+        """Tell people something: `level` is info, warning or error."""
+        if level not in LEVELS:
+            raise ValueError(f"an alert's level is one of {', '.join(LEVELS)}, got {level!r}")
+        event = {"type": "alert", "title": str(title)[:250], "text": str(text)[:10_000], "level": level}
+        self._journal.append_event({**event, "time": time.time()})
+
+    @harmless
+    def log_output(self, stream: str, text: str) -> None:
+        """Log a piece of what the program printed to `stdout` or `stderr`."""
+        if stream not in ("stdout", "stderr"):
+            raise ValueError(f"a stream is stdout or stderr, got {stream!r}")
+        self._journal.append_event({"type": "log", "stream": stream, "text": text, "time": time.time()})
+
+    # ---- What the run is ---------------------------------------------------------------------------------
+
+    @harmless
+    def _record_config(self, values: dict[str, object]) -> None:
+        self._journal.append_event({"type": "config", "values": values})
+
+    @harmless
+    def _record_summary(self, values: dict[str, object]) -> None:
+        self._journal.append_event({"type": "summary", "values": values})
+
+    @harmless
+    def _record_tags(self, tags: list[str]) -> None:
+        self._journal.append_event({"type": "tags", "tags": tags})
+
+    @harmless
+    def set_notes(self, notes: str) -> None:
+        """Replace the run's notes."""
+        self._journal.append_event({"type": "notes", "notes": str(notes)})
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether somebody pressed Stop; a training loop looks at this now and then."""
+        return self._shipper is not None and self._shipper.should_stop
+
+    @property
+    def url(self) -> str | None:
+        """Address of the run's page, as far as a server is known."""
+        if self._endpoint is None:
+            return None
+        self._endpoint.refresh()
+        return f"{self._endpoint.url}/runs/{self.id}" if self._endpoint.url else None
+
+    # ---- The end -----------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the server has everything that was logged so far.
+
+        Args:
+            timeout: seconds; None waits as long as a server answers.
+
+        Returns:
+            Whether it has; if not, the spool still has.
+        """
+        return self._shipper.flush(timeout) if self._shipper is not None else False
+
+    def finish(self, status: str = "completed") -> None:
+        """End the run: `completed`, `failed` or `stopped`. A second call does nothing.
+
+        Waits for the server no longer than DEEPEVENT_EXIT_TIMEOUT; what it does not have by then stays in the
+        spool.
+        """
+        self._finish(status, None)
+
+    @harmless
+    def _finish(self, status: str, traceback: str | None) -> None:
+        if self.finished:
+            return
+        if status not in STATUSES:
+            raise ValueError(f"a run ends as one of {', '.join(STATUSES)}, got {status!r}")
+        self.finished = True
+        journal = self._journal
+        if self.finishes or traceback is not None:
+            journal.append_event(
+                {"type": "finish", "status": status, "traceback": traceback, "time": time.time()}
+            )
+        self.close_writer()
+        forget_run(self)
+
+    def close_writer(self) -> None:
+        """End this process's part of the run and leave the spool to whoever comes, without ending the run."""
+        journal, shipper = self._journal, self._shipper
+        journal.seal()
+        if shipper is not None and shipper.finish(self.settings.exit_timeout_s):
+            from deepevent.spoolfolder import remove_writer
+
+            remove_writer(journal.folder)
+        journal.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish_with(error)
+
+    def finish_with(self, error: BaseException | None) -> None:
+        """End the run as a program does that ends with this exception, or with none."""
+        if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            self._finish("completed", None)
+        elif isinstance(error, KeyboardInterrupt):
+            self._finish("stopped", None)
+        else:
+            import traceback
+
+            text = "".join(traceback.format_exception(error))
+            self._finish("failed", text[-TRACEBACK_LIMIT:])
+
+    # ---- Other processes ---------------------------------------------------------------------------------
+
+    def _enter_child(self) -> None:
+        """After fork(), in the child: the first record opens a writer of its own."""
+        self._shipper = None
+        self.finishes = False
+        if not isinstance(self._journal, NoJournal):
+            self._journal = _UnopenedJournal(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled into another process, a run becomes another writer of the same run."""
+        flags = {name: getattr(self.settings, name) for name in ("home", "url", "token", "mode", "rank")}
+        return _join_pickled, (self.id, self.name, self.project, flags)
+
+    def __repr__(self) -> str:
+        return f"<deepevent.Run {self.id} {self.name or ''}>"
+
+
+class _UnopenedJournal:
+    """Stands in a forked child for the journal that the first use opens; most children never log."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("seal", "release"):
+            return lambda: None
+        run = self._run
+        if run._journal is self:
+            run._open_writer()
+            _at_child_exit(run)
+        return getattr(run._journal, name)
+
+
+def _at_child_exit(run: Run) -> None:
+    """Have a multiprocessing child, which skips atexit, close its writer."""
+    if "multiprocessing" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, run.close_writer, exitpriority=10)
+
+
+def _join_pickled(run_id: str, name: str | None, project: str | None, flags: dict[str, object]) -> Run:
+    for run in live_runs:
+        if run.id == run_id and not run.finished:
+            return run
+    from deepevent.starting import join
+
+    return join(run_id, name=name, project=project, flags=flags)
+
+
+# ---- The runs of this process ----------------------------------------------------------------------------
+
+live_runs: list[Run] = []  # the newest is the current one
+
+
+def remember_run(run: Run) -> None:
+    """Make a run the current one; it is finished when the process ends."""
+    if not live_runs:
+        import atexit
+
+        atexit.register(finish_at_exit)
+    live_runs.append(run)
+
+
+def forget_run(run: Run) -> None:
+    """Take a run off the list."""
+    if run in live_runs:
+        live_runs.remove(run)
+
+
+def finish_at_exit() -> None:
+    """Finish what the script left open, as the exception says that ended it, if one did."""
+    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    for run in reversed(live_runs[:]):
+        run.finish_with(error)
+
+
+def _after_fork_in_child() -> None:
+    for run in live_runs:
+        run._enter_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def set_tags(run: Run, tags: Iterable[str]) -> None:
+    """Give a run tags that its first event already names."""
+    run.tags = JournaledTags(tags, run._record_tags)
