@@ -114,13 +114,14 @@ def leave(db: Database, agent_id: str) -> None:
 def touch(db: Database, agent_id: str) -> None:
     """Note a sign of life, at most every few seconds: it is no reason for a commit each time."""
     now = server_time()
+    known = sa.select(agents.c.last_seen).where(agents.c.id == agent_id, agents.c.left.is_(None))
     with db.read() as connection:
-        seen = connection.execute(sa.select(agents.c.last_seen).where(agents.c.id == agent_id)).scalar()
+        seen = connection.execute(known).scalar()
     if seen is None:
-        raise AgentNotFound(f"no agent {agent_id!r}: register again")
+        raise AgentNotFound(f"no agent {agent_id!r}, or it has left: register again")
     if now - float(seen) >= SEEN_STEP_S:
         with db.write() as connection:
-            _update(connection, agent_id, last_seen=now, left=None)
+            _update(connection, agent_id, last_seen=now)
 
 
 def read_agent(connection: sa.Connection, agent_id: str, now: float) -> dict[str, Any]:

@@ -25,10 +25,12 @@ from deepevent.errors import AgentNotFound, LeaseLost
 from deepevent.store.agents import touch
 from deepevent.store.audit import note
 from deepevent.store.clock import server_time
-from deepevent.store.connection import Database, next_revision
+from deepevent.store.connection import Database
+from deepevent.store.job_runs import end_run, open_run
 from deepevent.store.jobs import HELD, change, read_job
-from deepevent.store.schema import agent_recipes, agents, job_attempts, job_dependencies, jobs, queue, runs
+from deepevent.store.schema import agent_recipes, agents, job_attempts, job_dependencies, jobs, queue
 
+CLAIMED = ("id", "fence", "attempt", "run_id", "name", "project", "parameters")
 RESULTS = ("completed", "failed", "stopped")
 
 
@@ -93,11 +95,11 @@ def claim(db: Database, agent_id: str, free: Free, terms: Terms = TERMS) -> Clai
                 started=None,
                 finished=None,
             )
-            .returning(jobs.c.id, jobs.c.fence, jobs.c.attempt)
+            .returning(*(jobs.c[name] for name in CLAIMED))
         ).first()
         if row is None:
             return None
-        change(connection, row.id)
+        change(connection, row.id, run_id=open_run(connection, row, now))
         connection.execute(
             sa.insert(job_attempts).values(
                 job_id=row.id,
@@ -183,7 +185,7 @@ def finish(
         )
         _end_attempt(connection, job_id, fence, final, now, reason=reason, exit_code=exit_code)
         if final in RESULTS and not again:
-            _end_run(connection, row.run_id, final, now)
+            end_run(connection, row.run_id, final, now)
         note(connection, job_id, "", f"attempt {final}", reason)
         return read_job(connection, job_id)
 
@@ -235,7 +237,9 @@ def _candidate(agent_id: str, free: Free, now: float) -> sa.Select[tuple[int]]:
         .where(job_dependencies.c.job_id == jobs.c.id, before.c.state != "completed")
     )
     offered = sa.select(agent_recipes.c.name).where(agent_recipes.c.agent_id == agent_id)
-    agent = sa.select(1).where(agents.c.id == agent_id, agents.c.draining.is_(sa.false()))
+    agent = sa.select(1).where(
+        agents.c.id == agent_id, agents.c.draining.is_(sa.false()), agents.c.left.is_(None)
+    )
     return (
         sa.select(jobs.c.id)
         .where(
@@ -327,13 +331,4 @@ def _end_attempt(
         sa.update(job_attempts)
         .where(job_attempts.c.job_id == job_id, job_attempts.c.fence == fence)
         .values(state=state, finished=now, reason=reason, exit_code=exit_code)
-    )
-
-
-def _end_run(connection: sa.Connection, run_id: str, state: str, now: float) -> None:
-    """End the job's run where its script could not: it was killed, or never knew of us."""
-    connection.execute(
-        sa.update(runs)
-        .where(runs.c.id == run_id, runs.c.status.in_(("running", "lost")))
-        .values(status=state, finished=now, revision=next_revision(connection))
     )

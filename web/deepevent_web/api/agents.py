@@ -1,8 +1,8 @@
 """`/agents`: who takes jobs, and how an agent comes, asks for work and leaves.
 
 An agent's token may do what stands here and in the agents' part of `/jobs`, and nothing else; and it speaks
-only for the agents that were registered with it. What a job's own script needs, a token that may log, comes with
-the claim.
+only for the agents that were registered with it. What a job's own script needs, a token that may log, comes
+with the claim.
 """
 
 from __future__ import annotations
