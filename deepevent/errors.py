@@ -8,6 +8,9 @@ DeepEventError
 ├── JournalError           the spool could not be written or read
 │   └── RecordDamaged      a record's CRC or size is wrong
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
+├── TrainingError          a training could not go on
+│   ├── NonFiniteLoss      the loss became NaN or infinite, at `net`, `step`, `batch`
+│   └── CheckpointInvalid  a file that is no checkpoint of this program, or is not there
 ├── ServerUnreachable      no answer from the server
 ├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
 ├── ServerRefused          the server answered, and said no (status, detail)
@@ -22,6 +25,7 @@ DeepEventError
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
     ├── FilterError        a filter or sort key with a mistake, at `position`
+    ├── QueryInvalid       a curve was asked for in a way that has no answer
     └── BlobInvalid        a blob whose content is not what its hash says, or that is too large
 
 Libraries raise these; only the command line prints and exits.
@@ -76,6 +80,33 @@ class RecordDamaged(JournalError):
 
 class BatchInvalid(DeepEventError):
     """A batch can never be accepted: wrong magic, version, size, CRC or content."""
+
+
+class TrainingError(DeepEventError):
+    """A training could not go on."""
+
+
+class NonFiniteLoss(TrainingError):
+    """The loss became NaN or infinite.
+
+    Attributes:
+        net: the net that was trained.
+        step: the step, counted from 0 over all epochs.
+        batch: the batch, counted from 0 in its epoch.
+    """
+
+    def __init__(self, net: str, step: int, batch: int, loss: float) -> None:
+        super().__init__(
+            f"the loss of {net} became {loss} at step {step}, batch {batch} of its epoch: "
+            "try a smaller learning rate, or batch normalisation"
+        )
+        self.net = net
+        self.step = step
+        self.batch = batch
+
+
+class CheckpointInvalid(TrainingError):
+    """A file is no checkpoint of this program, or is not there."""
 
 
 class ServerUnreachable(DeepEventError):
@@ -164,6 +195,10 @@ class FilterError(StoreError):
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(message)
         self.position = position
+
+
+class QueryInvalid(StoreError):
+    """A curve was asked for in a way that has no answer."""
 
 
 class BlobInvalid(StoreError):

@@ -19,7 +19,6 @@ from __future__ import annotations
 import _thread
 import fcntl
 import os
-from collections import deque
 from struct import Struct
 from time import monotonic
 from time import time as now
@@ -109,9 +108,9 @@ class Journal:
         self._lock = _thread.RLock()
         self._busy = False
         self._closed = False
-        self._deferred: deque[tuple[list[str], list[object], int, float]] = deque()
+        self._deferred: list[tuple[list[str], list[object], int, float]] = []
         self._converting = _thread.allocate_lock()
-        self._pending: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._pending: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self._map: mmap.mmap | None = None
         self._marks: memoryview = memoryview(bytearray(SEGMENT_HEADER_SIZE)).cast("Q")
         self._retired: list[object] = []
@@ -211,7 +210,7 @@ class Journal:
                 self._complain(type(error)(f"{str(name)[:60]!r} was not logged: {error}"), name)
         if waiting:
             if len(self._deferred) >= DEFERRED_LIMIT:
-                self._ring.n_dropped += len(self._deferred.popleft()[0])
+                self._ring.n_dropped += len(self._deferred.pop(0)[0])
                 self._ring.reason = "the accelerator did not answer in time"
             self._deferred.append((names, numbers, self._step, when))
         elif names:
@@ -251,7 +250,7 @@ class Journal:
         """Read the device values that wait, on a thread that can afford to."""
         with self._converting:
             while self._deferred:
-                names, values, step, when = self._deferred.popleft()
+                names, values, step, when = self._deferred.pop(0)
                 kept: list[str] = []
                 numbers: list[object] = []
                 for name, value in zip(names, values, strict=True):
@@ -302,7 +301,7 @@ class Journal:
 
     def _do_pending(self) -> None:
         while self._pending:
-            action, arguments = self._pending.popleft()
+            action, arguments = self._pending.pop(0)
             try:
                 self._do(action, *arguments)
             except (TypeError, ValueError) as error:  # strict mode, for a caller that has already returned

@@ -301,6 +301,16 @@ class Run:
         self._journal.append_event({"type": "notes", "notes": str(notes)})
 
     @property
+    def folder(self) -> str:
+        """Where this process's part of the run lies in the spool."""
+        return self._journal.folder
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The server that this run is sent to, if it is sent at all."""
+        return self._endpoint
+
+    @property
     def should_stop(self) -> bool:
         """Whether somebody pressed Stop; a training loop looks at this now and then."""
         return self._shipper is not None and self._shipper.should_stop

@@ -86,6 +86,22 @@ def adopt(
     return report
 
 
+def adopt_writer(
+    folder: str | Path,
+    send: Callable[[Batch], int],
+    put_blob: Callable[[str, BinaryIO, int], object],
+    report: Report,
+) -> None:
+    """Send what one writer has left, if nobody else is at it.
+
+    Errors as `adopt`, and besides BatchInvalid and RunDeleted.
+    """
+    descriptor = _try_lock(Path(folder) / LOCK_NAME)
+    if descriptor is not None:
+        with AbandonedWriter(Path(folder), descriptor) as writer:
+            writer.deliver(send, put_blob, report)
+
+
 def abandoned_writers(home: Path) -> Iterator[AbandonedWriter]:
     """Yield each writer whose lock can be taken, oldest first; its lock is held until it is closed."""
     spool = home / SPOOL_FOLDER

@@ -99,7 +99,7 @@ class Server:
         page = session.get(f"{self.url}/", timeout=30)
         found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', page.text)
         assert found, page.text
-        session.headers |= {"X-CSRF-Token": found[1], "Origin": self.url}
+        session.headers.update({"X-CSRF-Token": found[1], "Origin": self.url})
         return session
 
 
@@ -141,3 +141,13 @@ def start_server(home: Path) -> Iterator[Callable[..., Server]]:
 def server(start_server: Callable[..., Server]) -> Server:
     """A running server with default settings on a fresh home."""
     return start_server()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server for all tests of a file that leave nothing behind that another would trip over."""
+    folder = tmp_path_factory.mktemp("shared") / "home"
+    folder.mkdir(mode=0o700)
+    server = Server(folder).start()
+    yield server
+    server.stop()

@@ -24,6 +24,7 @@ ROLES = ("viewer", "logger", "agent", "operator")
 KINDS = ("token", "session", "code")
 SECRET_LENGTH_LIMIT = 200
 KEPT_AFTER_END_S = 30 * 86400.0
+_SHOWN = ("id", "name", "role", "kind", "created", "expires", "revoked")
 
 
 @dataclass(frozen=True, slots=True)

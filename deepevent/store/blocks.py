@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,25 +73,29 @@ def encode(column: Int64 | Float64, thorough: bool = False) -> bytes:
     """Encode one column; `thorough` spends about twice the time for a few per cent less."""
     if len(column) < RAW_BELOW:
         return _RAW + column.tobytes()
-    return _PCODEC + standalone.simple_compress(np.ascontiguousarray(column), _SMALL if thorough else _FAST)
+    config = _SMALL if thorough else _FAST
+    packed: bytes = standalone.simple_compress(np.ascontiguousarray(column), config)
+    return _PCODEC + packed
 
 
 def decode_steps(data: bytes) -> Int64:
     """Decode a column of int64."""
-    return _decode(data, np.dtype("<i8"))
+    column: Int64 = _decode(data, np.dtype("<i8"))
+    return column
 
 
 def decode_floats(data: bytes) -> Float64:
     """Decode a column of float64."""
-    return _decode(data, np.dtype("<f8"))
+    column: Float64 = _decode(data, np.dtype("<f8"))
+    return column
 
 
-def _decode(data: bytes, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+def _decode(data: bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if data[:1] == _RAW:
         return np.frombuffer(data, dtype, offset=1)
     if data[:1] != _PCODEC:
         raise ValueError(f"a column starts with 0 (raw) or 1 (pcodec), got {data[:1]!r}")
-    column = standalone.simple_decompress(memoryview(data)[1:])
+    column: npt.NDArray[Any] | None = standalone.simple_decompress(data[1:])
     if column is None or column.dtype != dtype:
         raise ValueError(f"a column of {dtype} was expected, got {None if column is None else column.dtype}")
     return column

@@ -175,7 +175,7 @@ def _open_sqlite(url: sa.URL) -> Database:
     reader = sa.create_engine(
         url, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS_OVERFLOW, **_SQLITE
     )
-    # A snapshot by BEGIN for readers; BEGIN IMMEDIATE, so that a writer never finds out late that it must wait.
+    # BEGIN IMMEDIATE: a writer must never find out late, with half its work done, that it has to wait.
     for engine, begin, pragmas in (
         (writer, "BEGIN IMMEDIATE", _WRITER_PRAGMAS),
         (reader, "BEGIN", _READER_PRAGMAS),

@@ -50,7 +50,7 @@ class _Waiting:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.answer: Acknowledgement | DeepEventError | None = None
+        self.answer: Acknowledgement | DeepEventError = StoreBusy("the batch waits", RETRY_AFTER_S)
         self.done = threading.Event()
 
 
@@ -108,7 +108,6 @@ class Committer:
         waiting.done.wait()
         if isinstance(waiting.answer, Acknowledgement):
             return waiting.answer
-        assert waiting.answer is not None
         raise waiting.answer
 
     def close(self) -> None:
@@ -157,7 +156,6 @@ class Committer:
             self._states.drop()
             if len(group) > 1:
                 for waiting in group:
-                    waiting.answer = None
                     self._commit([waiting])
                 return
             log.exception("a batch could not be committed: %r", group[0].batch)

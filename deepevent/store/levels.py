@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deepevent.store.blocks import Float64, Int64, Points
+from deepevent.store.blocks import Float64, Int64, Points, decode_floats, decode_steps, encode
 
 FINEST = 256
 FAN_OUT = 16
@@ -72,7 +72,7 @@ def summarise(points: Points, starts: Int64) -> Buckets:
         buckets["negative_infinity"] = np.add.reduceat(values == -np.inf, starts, dtype=np.int64)
         n_finite = np.add.reduceat(finite, starts, dtype=np.int64)
     group = np.repeat(np.arange(len(starts)), ends - starts)
-    _extremes(buckets, group, n_finite, values if every else np.where(finite, values, np.nan), steps, times)
+    _extremes(buckets, starts, group, values if every else np.where(finite, values, np.nan), steps, times)
     # Divided before it is summed: the sum of many values near 1e308 would overflow.
     share = values / np.maximum(n_finite, 1)[group]
     mean = np.add.reduceat(share if every else np.where(finite, share, 0.0), starts)
@@ -95,13 +95,30 @@ def combine(buckets: Buckets, starts: Int64) -> Buckets:
     group = np.repeat(np.arange(len(starts)), ends - starts)
     for name, pick in (("min", np.fmin), ("max", np.fmax)):
         extreme = pick.reduceat(buckets[name], starts)
-        where = _first_of_each(buckets[name] == extreme[group], group, starts)
+        where = first_of_each(buckets[name] == extreme[group], group, starts)
         coarse[name] = extreme
         coarse[f"{name}_step"] = buckets[f"{name}_step"][where]
         coarse[f"{name}_time"] = buckets[f"{name}_time"][where]
     share = np.where(finite > 0, buckets["mean"] * (finite / np.maximum(n_finite, 1)[group]), 0.0)
     coarse["mean"] = np.where(n_finite > 0, np.add.reduceat(share, starts), np.nan)
     return coarse
+
+
+def pack(buckets: Buckets) -> bytes:
+    """Encode buckets column by column, each with its length in front."""
+    columns = [encode(np.ascontiguousarray(buckets[name]), thorough=True) for name in BUCKET.names or ()]
+    return b"".join(len(column).to_bytes(4, "little") + column for column in columns)
+
+
+def unpack(data: bytes, n: int) -> Buckets:
+    """Decode `n` buckets."""
+    buckets, at = np.empty(n, BUCKET), 0
+    for name in BUCKET.names or ():
+        length = int.from_bytes(data[at : at + 4], "little")
+        column = data[at + 4 : at + 4 + length]
+        buckets[name] = decode_steps(column) if BUCKET[name].kind == "i" else decode_floats(column)
+        at += 4 + length
+    return buckets
 
 
 def nonfinite(buckets: Buckets) -> Int64:
@@ -121,18 +138,18 @@ def coarsen(buckets: Buckets) -> Buckets:
 
 
 def _extremes(
-    buckets: Buckets, group: Int64, n_finite: Int64, values: Float64, steps: Int64, times: Float64
+    buckets: Buckets, starts: Int64, group: Int64, values: Float64, steps: Int64, times: Float64
 ) -> None:
-    starts = np.searchsorted(group, np.arange(len(buckets)))
+    """Fill in minimum and maximum; `values` has NaN for all that is not finite."""
     for name, pick in (("min", np.fmin), ("max", np.fmax)):
         extreme = pick.reduceat(values, starts)
-        where = _first_of_each(values == extreme[group], group, starts)
+        where = first_of_each(values == extreme[group], group, starts)
         # The value as it was logged: fmin may give 0.0 for -0.0, which compare equal.
-        buckets[name] = np.where(n_finite > 0, values[where], np.nan)
+        buckets[name] = values[where]
         buckets[f"{name}_step"], buckets[f"{name}_time"] = steps[where], times[where]
 
 
-def _first_of_each(hit: npt.NDArray[np.bool_], group: Int64, starts: Int64) -> Int64:
+def first_of_each(hit: npt.NDArray[np.bool_], group: Int64, starts: Int64) -> Int64:
     """Return the first position of a hit in each group, or the group's start if it has none."""
     positions = np.flatnonzero(hit)
     groups = group[positions]

@@ -26,7 +26,9 @@ def current(db: Database) -> str | None:
     with db.read() as connection:
         if not sa.inspect(connection).has_table(VERSION_TABLE):
             return None
-        version = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+        version = connection.execute(
+            sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
+        ).scalar()
         return None if version is None else str(version)
 
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from deepevent.errors import FilterError
 from deepevent.store import schema
+from deepevent.store.events import clean
 from deepevent.store.query import DURATION, Field, parse_sort, runs
 
 CURSOR_LENGTH_LIMIT = 4000
@@ -80,9 +81,7 @@ class Order:
             wants_text = isinstance(column.type, sa.String)
             if wants_text != isinstance(value, str) or not isinstance(value, (str, int, float)):
                 raise wrong
-            if isinstance(value, str) and (
-                "\0" in value or any("\ud800" <= letter < "\ue000" for letter in value)
-            ):
+            if isinstance(value, str) and value != clean(value):
                 raise wrong
             if not isinstance(value, str) and not -(2**63) <= value < 2**63 and not math.isinf(value):
                 raise wrong

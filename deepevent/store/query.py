@@ -156,9 +156,9 @@ def _parse(text: str, start: str) -> Tree[Token]:
                 f"the {start} ends too early; {_allowed(error.accepts or error.expected)}", len(text)
             ) from None
         position = error.pos_in_stream or 0
+        allowed = _allowed(error.accepts or error.expected)
         raise FilterError(
-            f"{str(error.token)[:80]!r} at {position} is not understood; {_allowed(error.accepts or error.expected)}",
-            position,
+            f"{str(error.token)[:80]!r} at {position} is not understood; {allowed}", position
         ) from None
     _check_size(tree)
     return tree
@@ -183,7 +183,7 @@ def _check_size(tree: Tree[Token]) -> None:
         level = [child for node in level for child in node.children if isinstance(child, Tree)]
 
 
-def _condition(tree: Tree[Token]) -> Condition:
+def _condition(tree: Tree[Token]) -> Condition:  # noqa: PLR0911 - one return per rule
     parts = cast(list[Tree[Token]], tree.children)
     match tree.data:
         case "disjunction":
@@ -265,7 +265,7 @@ def _compare(field: Field, symbol: str, value: str | float | bool, position: int
         case "archived":
             if not isinstance(value, bool) or symbol not in {"=", "!="}:
                 raise FilterError(f"archived can be = or != true or false, at {position}", position)
-            return cast(Condition, runs.c.archived == (value is (symbol == "=")))
+            return runs.c.archived == (value is (symbol == "="))
         case "tags":
             raise FilterError(f'tags at {field.position} is tested by "name" in tags', field.position)
         case "metric":
@@ -308,7 +308,7 @@ def _contains(field: Field, value: str | float | bool, position: int, whole: boo
 
 def _truth(field: Field) -> Condition:
     if field.kind == "archived":
-        return cast(Condition, runs.c.archived == sa.true())
+        return runs.c.archived == sa.true()
     if field.kind == "value":
         return runs.c.id.in_(_values_of(field).where(schema.run_values.c.text == "true"))
     raise FilterError(f"{field.name} at {field.position} must be compared with something", field.position)

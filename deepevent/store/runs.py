@@ -256,7 +256,7 @@ def update_run(db: Database, run_id: str, **changes: Any) -> Row:
         event = check({"type": "run", **{key: value for key, value in changes.items() if key != "archived"}})
     except EventInvalid as error:
         raise SettingsError(f"a run {error}") from error
-    columns = {key: event[key] for key in ("name", "notes", "group") if key in changes}
+    columns: Row = {key: event[key] for key in ("name", "notes", "group") if key in changes}
     if "name" in columns and columns["name"] is None:
         raise SettingsError("a run's name must have 1 to 250 characters")
     if "archived" in changes:

@@ -28,9 +28,11 @@ class Real(sa.types.TypeDecorator[float]):
     cache_ok = True
 
     def process_bind_param(self, value: float | None, dialect: Any) -> float | None:
+        """Return what to store."""
         return None if value is None or math.isnan(value) else float(value)
 
     def process_result_value(self, value: float | None, dialect: Any) -> float:
+        """Return what was stored."""
         return math.nan if value is None else value
 
 
@@ -149,10 +151,7 @@ metrics = sa.Table(
     sa.Column("n_nan", sa.BigInteger, nullable=False),
     sa.Column("n_positive_infinity", sa.BigInteger, nullable=False),
     sa.Column("n_negative_infinity", sa.BigInteger, nullable=False),
-    sa.Column(
-        "breaks", sa.LargeBinary, nullable=False
-    ),  # int64 indices whose step is not above the one before
-    sa.Column("n_breaks", sa.BigInteger, nullable=False),  # all of them; `breaks` keeps the first BREAKS_KEPT
+    sa.Column("n_breaks", sa.BigInteger, nullable=False),  # points whose step is not above the one before
     sa.Column("times_ordered", sa.Boolean, nullable=False),
     sa.Column(
         "n_compacted", sa.BigInteger, nullable=False

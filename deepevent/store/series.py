@@ -12,7 +12,6 @@ import numpy as np
 
 from deepevent.store.blocks import Points
 
-BREAKS_KEPT = 64
 _FEW = 8  # up to so many points plain Python is faster than NumPy
 
 
@@ -37,7 +36,6 @@ class Series:
     n_nan: int = 0
     n_positive_infinity: int = 0
     n_negative_infinity: int = 0
-    breaks: bytes = b""
     n_breaks: int = 0
     times_ordered: bool = True
     fresh: list[Points] = field(default_factory=list)
@@ -57,13 +55,10 @@ class Series:
 
     def _absorb_few(self, points: Points) -> None:
         step, time = self.last_step, self.last_time
-        broken = []
-        for index, (next_step, next_time, value) in enumerate(
-            zip(points.steps.tolist(), points.times.tolist(), points.values.tolist(), strict=True),
-            self.n_points,
-        ):
+        columns = (points.steps.tolist(), points.times.tolist(), points.values.tolist())
+        for next_step, next_time, value in zip(*columns, strict=True):
             if next_step <= step:
-                broken.append(index)
+                self.n_breaks += 1
             if next_time < time:
                 self.times_ordered = False
             step, time = next_step, next_time
@@ -75,14 +70,10 @@ class Series:
                 self.n_positive_infinity += 1
             else:
                 self.n_negative_infinity += 1
-        self._break(broken)
 
     def _absorb_many(self, points: Points) -> None:
         steps, times, values = points.steps, points.times, points.values
-        broken = (np.flatnonzero(steps[1:] <= steps[:-1]) + self.n_points + 1).tolist()
-        if steps[0] <= self.last_step:
-            broken.insert(0, self.n_points)
-        self._break(broken)
+        self.n_breaks += int(steps[0] <= self.last_step) + int((steps[1:] <= steps[:-1]).sum())
         if times[0] < self.last_time or (times[1:] < times[:-1]).any():
             self.times_ordered = False
         finite = np.isfinite(values)
@@ -101,13 +92,6 @@ class Series:
         if not self.max >= high:
             self.max, self.max_step = high, high_step
 
-    def _break(self, indices: list[int]) -> None:
-        if not indices:
-            return
-        room = BREAKS_KEPT - len(self.breaks) // 8
-        self.breaks += np.array(indices[:room], "<i8").tobytes()
-        self.n_breaks += len(indices)
-
 
 SUMMARY = (
     "n_points",
@@ -122,7 +106,6 @@ SUMMARY = (
     "n_nan",
     "n_positive_infinity",
     "n_negative_infinity",
-    "breaks",
     "n_breaks",
     "times_ordered",
 )

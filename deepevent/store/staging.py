@@ -54,8 +54,10 @@ class Staging:
         run = self._states.run(self._connection, batch.run_id)
         if run is not None and run.row["deleted"]:
             raise RunDeleted(f"run {batch.run_id} was deleted; nothing more is taken for it")
-        if run is None and batch.n_records == 0:
-            return 0, False
+        if run is None:
+            if batch.n_records == 0:
+                return 0, False
+            run = new_run(batch.run_id, self._now)
         writer = self._states.writer(self._connection, batch.run_id, batch.writer_id, batch.rank)
         skip = writer.last_sequence + 1 - batch.first_sequence
         if skip < 0 and batch.n_records:
@@ -72,8 +74,8 @@ class Staging:
             )
         if skip < batch.n_records:
             content = decode_body(batch, skip, writer.shapes)
-            if run is None:
-                run = self._states.add_run(new_run(batch.run_id, self._now))
+            if not run.exists:
+                self._states.add_run(run)
             self._runs[batch.run_id] = run
             self._writers[batch.run_id, batch.writer_id] = writer
             for event in content.events:
@@ -83,7 +85,6 @@ class Staging:
             writer.fresh_shapes.update(content.shapes)
             writer.last_sequence = batch.last_sequence
             writer.touched = self._advanced = True
-        assert run is not None
         self._see(run, writer, batch)
         return writer.last_sequence, bool(run.row["stop_requested"])
 
@@ -291,7 +292,7 @@ def write_values(connection: sa.Connection, run_id: str, source: str, text: str)
 
 
 class _Encoder:
-    """Encodes columns once that several metrics share: those of one shape have their steps and times in common."""
+    """Encodes steps and times once for all metrics of a shape, which have them in common."""
 
     def __init__(self) -> None:
         self._joined: dict[tuple[int, ...], tuple[Any, Any]] = {}

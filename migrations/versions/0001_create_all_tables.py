@@ -174,7 +174,6 @@ def upgrade() -> None:
         sa.Column("n_nan", sa.BigInteger(), nullable=False),
         sa.Column("n_positive_infinity", sa.BigInteger(), nullable=False),
         sa.Column("n_negative_infinity", sa.BigInteger(), nullable=False),
-        sa.Column("breaks", sa.LargeBinary(), nullable=False),
         sa.Column("n_breaks", sa.BigInteger(), nullable=False),
         sa.Column("times_ordered", sa.Boolean(), nullable=False),
         sa.Column("n_compacted", sa.BigInteger(), nullable=False),

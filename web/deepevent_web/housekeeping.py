@@ -1,5 +1,4 @@
-"""What the server does when nobody asks: take in abandoned spools, compact, notice lost runs, forget old
-sessions.
+"""What the server does when nobody asks: adopt spools, compact, notice lost runs.
 
 One thread in one worker. A failing chore is logged and counted and never stops the others.
 """

@@ -1,8 +1,8 @@
 """The shell of the dashboard, the sign-in page, and the files they load.
 
-The shell is one page for all addresses: the view is in the URL and the browser draws it. Files carry the hash of
-their content in `?v=` and may be kept for ever; Plotly.js comes out of the installed plotly package, compressed
-once. Knows nothing of runs.
+The shell is one page for all addresses: the view is in the URL and the browser draws it. Files carry the
+hash of their content in `?v=` and may be kept for ever; Plotly.js comes out of the installed plotly
+package, compressed once. Knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _lock = threading.Lock()
 @noun.route("GET", "/signin", role="public", summary="The sign-in page")
 def sign_in() -> ResponseReturnValue:
     """Exchange the code behind the # for a session."""
-    return _page("signin.html")
+    return _page("shell.html")
 
 
 def _page(template: str) -> Response:
@@ -157,9 +157,10 @@ def plotly_address() -> str:
 
 @lru_cache(maxsize=1)
 def unwanted_styles() -> tuple[str, ...]:
-    """Ids under which Plotly.js would add style sheets of its maps; an element with such an id keeps it from that.
+    """Ids under which Plotly.js would add the style sheets of its maps.
 
-    The Content-Security-Policy refuses them, maps are not used, and each would be an error in the console.
+    An element with such an id keeps it from that: maps are not used, and the Content-Security-Policy
+    would refuse the sheets with an error in every console.
     """
     return tuple(sorted(set(_STYLE_ID.findall(_plotly_file()[0].read_text("utf-8")))))
 

@@ -25,7 +25,8 @@ STATIC_HEADERS = (
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
-"""The hash of nothing: Plotly.js makes an empty style element and then adds rules to it, which needs no leave."""
+"""The hash of nothing: Plotly.js makes an empty style element and then adds rules to it, which needs no
+leave."""
 DATA_CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
@@ -69,8 +70,9 @@ class Policy:
 def page_csp(nonce: str, secure: bool) -> str:
     """The Content-Security-Policy of our pages.
 
-    Plotly.js builds its style sheet rule by rule in an empty style element, and sets style attributes while it
-    draws SVG, so attributes alone need 'unsafe-inline'. It hands exported images over as data: and blob: addresses.
+    Plotly.js builds its style sheet rule by rule in an empty style element, and sets style attributes
+    while it draws SVG, so attributes alone need 'unsafe-inline'. It hands exported images over as data:
+    and blob: addresses.
     """
     rules = [
         "default-src 'none'",

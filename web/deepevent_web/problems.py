@@ -1,7 +1,8 @@
 """Every error that leaves the server: RFC 9457 problem details.
 
-One shape for all of them, whatever raised it: a handler that found bad input, the store, the router (404, 405),
-the gate in front (401, 403, 413) or a defect (500, without a word of its traceback). Knows nothing of routes.
+One shape for all of them, whatever raised it: a handler that found bad input, the store, the router (404,
+405), the gate in front (401, 403, 413) or a defect (500, without a word of its traceback). Knows nothing
+of routes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One server process: open the store, build the application, run its threads, and end without losing anything."""
+"""One server process: store, application and threads, from the fork to an end that loses nothing."""
 
 from __future__ import annotations
 

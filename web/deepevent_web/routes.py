@@ -1,7 +1,8 @@
 """One table of all that the server answers: path, method, who may call, how much may be sent, what it says.
 
-The gate (`security`) takes roles and limits from it, `openapi` the description. A rule that Flask knows and this
-table does not is an error at start, so nobody can add a route and forget its permission. Knows no store.
+The gate (`security`) takes roles and limits from it, `openapi` the description. A rule that Flask knows
+and this table does not is an error at start, so nobody can add a route and forget its permission. Knows
+no store.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ JSON_LIMIT_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Body:
-    """What a request carries: its content type, its limit, and whether its handler reads it piece by piece."""
+    """What a request carries: its type and limit, and whether its handler reads it piece by piece."""
 
     content_type: str = "application/json"
     limit_bytes: int = JSON_LIMIT_BYTES

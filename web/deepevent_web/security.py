@@ -1,8 +1,9 @@
-"""The gate: one WSGI layer in front of everything, Socket.IO and files included. What it does not know, it refuses.
+"""The gate: one WSGI layer in front of everything, Socket.IO and files included.
 
-Order: strip what a proxy might claim, check Host and Origin, find the route and its role in the one table, find
-out who calls, check the role and, for a browser's changes, the CSRF token, then bound the body. Flask and
-Socket.IO see only what passed. It opens no database itself: `authenticate` is handed in.
+What it does not know, it refuses. Order: strip what a proxy might claim, check Host and Origin, find the
+route and its role in the one table, find out who calls, check the role and, for a browser's changes, the
+CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database itself:
+`authenticate` is handed in.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ _log = logging.getLogger(__name__)
 class Principal(Protocol):
     """Who calls, as the store's `access` says."""
 
-    role: str
+    @property
+    def role(self) -> str:
+        """viewer, logger or operator."""
+        ...
 
 
 class Authenticate(Protocol):

@@ -1,7 +1,8 @@
 """`deepevent serve`: the production server, from the command line's arguments to a drained exit.
 
-This process checks everything that can go wrong (home, lock, port, store, tokens) before it listens, so that each
-problem is one sentence; then gunicorn runs the application in a worker. Never Werkzeug's development server.
+This process checks everything that can go wrong (home, lock, port, store, tokens) before it listens, so
+that each problem is one sentence; then gunicorn runs the application in a worker. Never Werkzeug's
+development server.
 """
 
 from __future__ import annotations

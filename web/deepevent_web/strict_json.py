@@ -1,7 +1,8 @@
 """JSON as the standard has it, and not a byte more: what a stranger sends is either plain or refused.
 
-Python's own reader takes NaN, turns 1e400 into infinity, keeps the last of two equal keys, lets lone surrogates
-through and dies on deep nesting. Each of those has broken a server of this kind; here each is a clear refusal.
+Python's own reader takes NaN, turns 1e400 into infinity, keeps the last of two equal keys, lets lone
+surrogates through and dies on deep nesting. Each of those has broken a server of this kind; here each is
+a clear refusal.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ class JsonRefused(ValueError):
 def parse(text: bytes) -> Any:
     """Read UTF-8 JSON text.
 
-    Raises:
-        JsonRefused: it is not JSON, is nested deeper than 32, or holds NaN or Infinity, a number out of range,
-            an integer beyond 64 bits, a key twice, a lone surrogate or a NUL character.
+    Raises: JsonRefused: it is not JSON, is nested deeper than 32, or holds NaN or Infinity, a number out
+        of range, an integer beyond 64 bits, a key twice, a lone surrogate or a NUL character.
     """
     try:
         decoded = text.decode("utf-8")

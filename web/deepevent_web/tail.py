@@ -1,8 +1,9 @@
 """Follows the store's commits and tells the browsers: one thread per server process.
 
-It reads committed rows only, so no browser ever sees a point that could vanish. It never waits for a browser:
-whose socket is still busy is passed over, and gets more at once when there is room. Order of events and the rule of
-no gap and no double: docs/api.md. Knows watchers and the store, and nothing of Socket.IO.
+It reads committed rows only, so no browser ever sees a point that could vanish. It never waits for a
+browser: whose socket is still busy is passed over, and gets more at once when there is room. Order of
+events and the rule of no gap and no double: docs/api.md. Knows watchers and the store, and nothing of
+Socket.IO.
 """
 
 from __future__ import annotations
@@ -285,7 +286,8 @@ class Tail:
             rows.update(dict.fromkeys(missing))
             for row in runs.get_runs(self._db, missing):
                 rows[row["id"]] = plain({key: value for key, value in row.items() if key not in _RUN_DETAILS})
-        return [row for run in sorted(wanted) if (row := rows[run]) is not None]
+        found = (rows[run] for run in sorted(wanted))
+        return [row for row in found if row is not None]
 
     def _hang_up_on_revoked(self) -> None:
         valid: dict[tuple[str, bool], bool] = {}

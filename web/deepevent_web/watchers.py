@@ -1,7 +1,7 @@
 """What one browser watches, and how far it has been told.
 
-No data waits here, only positions: whatever a browser has not been sent is read from the store when its socket has
-room again. So a browser that stopped reading costs a few numbers and holds up nobody.
+No data waits here, only positions: whatever a browser has not been sent is read from the store when its
+socket has room again. So a browser that stopped reading costs a few numbers and holds up nobody.
 """
 
 from __future__ import annotations

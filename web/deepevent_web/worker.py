@@ -1,7 +1,7 @@
 """The gunicorn worker: threads, a deadline for slow request heads, and a stop that loses nothing.
 
-gunicorn's own thread worker waits for ever for the rest of a request's head, and knows nothing of sockets that
-are open for hours. Both are put right here. Knows no routes.
+gunicorn's own thread worker waits for ever for the rest of a request's head, and knows nothing of sockets
+that are open for hours. Both are put right here. Knows no routes.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from deepevent_web.services import services
 noun = Noun("curves")
 MAX_QUERIES = 1000
 MAX_PIXELS = 8192
+MAX_WEIGHT = 0.9999
 AXES = ("step", "time", "relative", "epoch")
 BINARY = "application/octet-stream"
 
@@ -52,8 +53,8 @@ def read() -> Response:
     )
 
 
-def _queries(fields: Fields, raw: list[Any]) -> list[Any]:
-    queries = []
+def _queries(fields: Fields, raw: list[Any]) -> list[curves.Query]:
+    queries: list[curves.Query] = []
     for index, item in enumerate(raw):
         if not isinstance(item, dict):
             fields.wrong(f"queries[{index}]", "must be an object {run, metric, rank}")
@@ -61,7 +62,7 @@ def _queries(fields: Fields, raw: list[Any]) -> list[Any]:
         part = Fields(item, f"queries[{index}].")
         run = part.text("run", limit=26)
         metric = part.text("metric", limit=250)
-        rank = part.integer("rank", 0, low=0, high=2**31 - 1)
+        rank = part.integer("rank", None, low=0, high=2**31 - 1)
         if isinstance(run, str) and not ULID.match(run):
             part.wrong("run", "must be a run's id")
         fields.errors.extend(part.errors)
@@ -70,38 +71,39 @@ def _queries(fields: Fields, raw: list[Any]) -> list[Any]:
     return queries
 
 
-def _smoothing(fields: Fields) -> dict[str, Any] | None:
+def _smoothing(fields: Fields) -> float | None:
     given = fields.mapping("smoothing", None)
     if not isinstance(given, dict):
         return None
     part = Fields(given, "smoothing.")
-    kind = part.choice("kind", ("ema",))
-    weight = part.number("weight", low=0.0, high=0.9999)
+    part.choice("kind", ("ema",))
+    weight: float | None = part.number("weight", low=0.0, high=MAX_WEIGHT)
     fields.errors.extend(part.errors)
-    return {"kind": kind, "weight": weight}
+    return weight
 
 
-def _header(curve: Any) -> dict[str, Any]:
+def _header(curve: curves.Curve) -> dict[str, Any]:
     return {
         "run": curve.run,
         "metric": curve.metric,
         "rank": curve.rank,
         "n_points": curve.n_points,
         "thinned": curve.thinned,
-        "columns": list(curve.columns),
-        "length": len(curve.columns["x"]),
+        "columns": curve.columns,
+        "length": len(curve.x),
         "nonfinite": curve.nonfinite,
         "n_nonfinite": curve.n_nonfinite,
     }
 
 
-def _columns(curve: Any) -> dict[str, Any]:
-    return {name: np.asarray(column).tolist() for name, column in curve.columns.items()}
+def _columns(curve: curves.Curve) -> dict[str, Any]:
+    return {name: getattr(curve, name).tolist() for name in curve.columns}
 
 
-def _binary(found: Any) -> bytes:
+def _binary(found: curves.CurveSet) -> bytes:
     head = dumps({"revision": found.revision, "curves": [_header(curve) for curve in found.curves]}).encode()
     pieces = [struct.pack("<I", len(head)), head, bytes(-(4 + len(head)) % 8)]
     for curve in found.curves:
-        pieces += [np.ascontiguousarray(column, dtype="<f8").tobytes() for column in curve.columns.values()]
+        columns = (np.ascontiguousarray(getattr(curve, name), dtype="<f8") for name in curve.columns)
+        pieces.extend(column.tobytes() for column in columns)
     return b"".join(pieces)

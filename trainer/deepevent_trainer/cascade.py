@@ -1,0 +1,261 @@
+"""The cascade as a pipeline: windows of many images flow through generators, in full batches.
+
+Every stage is a generator from `Candidates` to `Candidates`, one per image and in the order of the images.
+Stages that run a net collect windows of as many images as a batch needs, so the number of images in flight,
+and with it the memory, is bounded by the batch size. Every stage notes what it kept and from which window of
+the stage before it came (`parents`), for `log_detections` and for asking why a face was missed.
+
+This module knows boxes, scores and nets as functions from crops to probabilities; nothing of training.
+Source: Li et al., CVPR 2015, section 3; batches between stages are the article's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deepevent_trainer import calibration
+from deepevent_trainer.boxes import as_boxes
+from deepevent_trainer.networks import FACE, Network
+from deepevent_trainer.pyramid import SCALE_STEP, crop_windows, levels, window_corners
+from deepevent_trainer.suppression import suppress
+
+Kind = Literal["classify", "calibrate", "suppress", "final"]
+# (N, S, S, 3) uint8 -> (N, C) probabilities.
+Classifier = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class StageRecord:
+    """What one stage kept of one image.
+
+    Attributes:
+        name: of the stage, `det12`, `cal12`, `suppress12`.
+        kind: what the stage does.
+        boxes: `(N, 4)` float32.
+        scores: `(N,)` float32 in [0, 1], of the detection net that judged the window last.
+        parents: `(N,)` int64, index of the window of the stage before; -1 in the first stage.
+        n_seen: how many windows the stage looked at.
+        threshold: the score from which the stage accepts, if it judges.
+    """
+
+    name: str
+    kind: Kind
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    parents: NDArray[np.int64]
+    n_seen: int
+    threshold: float | None = None
+
+
+@dataclass(eq=False)
+class Candidates:
+    """The windows of one image on their way through the cascade.
+
+    Attributes:
+        image: `(H, W, 3)` uint8.
+        boxes: `(N, 4)` float32.
+        scores: `(N,)` float32.
+        scales: `(N,)` int64, the level of the pyramid that each window came from.
+        stages: what the stages so far kept.
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32] = field(default_factory=lambda: as_boxes([]))
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    scales: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    stages: list[StageRecord] = field(default_factory=list)
+
+    def passed(
+        self,
+        name: str,
+        kind: Kind,
+        kept: NDArray[np.int64],
+        boxes: NDArray[np.float32] | None = None,
+        scores: NDArray[np.float32] | None = None,
+        threshold: float | None = None,
+    ) -> Candidates:
+        """Return the windows `kept`, with new `boxes` or `scores` of those if given, and the stage noted."""
+        new_boxes = self.boxes[kept] if boxes is None else boxes
+        new_scores = self.scores[kept] if scores is None else scores
+        record = StageRecord(name, kind, new_boxes, new_scores, kept, len(self.boxes), threshold)
+        return Candidates(self.image, new_boxes, new_scores, self.scales[kept], [*self.stages, record])
+
+
+Stage = Callable[[Iterable[Candidates]], Iterator[Candidates]]
+
+
+def all_windows(
+    images: Iterable[NDArray[np.uint8]], size_px: int, min_face_px: float, scale_step: float = SCALE_STEP
+) -> Iterator[Candidates]:
+    """Yield every window of every image, for a first stage that looks at crops one by one."""
+    for image in images:
+        boxes, scales = [as_boxes([])], [np.zeros(0, dtype=np.int64)]
+        for level in levels(image, size_px, min_face_px, scale_step):
+            height, width = level.pixels.shape[:2]
+            corners = window_corners(height, width, size_px)
+            boxes.append(level.boxes(corners, size_px))
+            scales.append(np.full(len(corners), level.index, dtype=np.int64))
+        joined = np.concatenate(boxes)
+        yield Candidates(image, joined, np.ones(len(joined), dtype=np.float32), np.concatenate(scales))
+
+
+def scan(
+    images: Iterable[NDArray[np.uint8]],
+    network: Network,
+    threshold: float,
+    min_face_px: float,
+    scale_step: float = SCALE_STEP,
+) -> Iterator[Candidates]:
+    """Yield the windows of every image that `network` takes for a face, scanning each level in one pass."""
+    for image in images:
+        boxes, scores = [as_boxes([])], [np.zeros(0, dtype=np.float32)]
+        scales = [np.zeros(0, dtype=np.int64)]
+        n_seen = 0
+        for level in levels(image, network.size_px, min_face_px, scale_step):
+            faces = face_map(network, level.pixels)
+            rows, columns = np.nonzero(faces >= threshold)
+            n_seen += faces.size
+            corners = np.stack([columns, rows], axis=1) * network.stride_px
+            boxes.append(level.boxes(corners, network.size_px))
+            scores.append(faces[rows, columns])
+            scales.append(np.full(len(rows), level.index, dtype=np.int64))
+        found, probability = np.concatenate(boxes), np.concatenate(scores)
+        parents = np.full(len(found), -1, dtype=np.int64)
+        record = StageRecord(network.name, "classify", found, probability, parents, n_seen, threshold)
+        yield Candidates(image, found, probability, np.concatenate(scales), [record])
+
+
+def face_map(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the probability of a face at every window of a level `(H, W, 3)`, `(h, w)` float32."""
+    found: NDArray[np.float32] = network.probabilities(_as_tensor(pixels[None]))[0, FACE].numpy()
+    return found
+
+
+def classifier(network: Network) -> Classifier:
+    """Return `network` as a function from crops `(N, S, S, 3)` uint8 to probabilities `(N, C)` float32."""
+
+    def classify_crops(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = network.probabilities(_as_tensor(crops)).flatten(1).numpy()
+        return found
+
+    return classify_crops
+
+
+def classify(name: str, judge: Classifier, size_px: int, threshold: float, batch_size: int) -> Stage:
+    """Return a stage that keeps the windows which `judge` takes for a face."""
+
+    def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
+        for candidates, probabilities in in_batches(stream, judge, size_px, batch_size):
+            scores = probabilities[:, FACE]
+            kept = np.flatnonzero(scores >= threshold).astype(np.int64)
+            passed = candidates.passed(name, "classify", kept, scores=scores[kept], threshold=threshold)
+            if len(passed.stages) == 1:
+                # The windows before the first stage are noted nowhere, so there is nothing to point to.
+                passed.stages[0].parents[:] = -1
+            yield passed
+
+    return stage
+
+
+def calibrate(
+    name: str, judge: Classifier, size_px: int, batch_size: int, floor: float = calibration.CHANCE
+) -> Stage:
+    """Return a stage that moves every window as `judge`'s 45 probabilities say."""
+
+    def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
+        for candidates, probabilities in in_batches(stream, judge, size_px, batch_size):
+            every = np.arange(len(candidates.boxes), dtype=np.int64)
+            moved = as_boxes(calibration.calibrate(candidates.boxes, probabilities, floor))
+            yield candidates.passed(name, "calibrate", every, boxes=moved)
+
+    return stage
+
+
+def suppression(name: str, iou_threshold: float, *, within_scales: bool) -> Stage:
+    """Return a stage that keeps the best of overlapping windows, within each scale or over all."""
+
+    def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
+        for candidates in stream:
+            groups = candidates.scales if within_scales else None
+            kept = suppress(candidates.boxes, candidates.scores, iou_threshold, groups=groups)
+            yield candidates.passed(name, "suppress" if within_scales else "final", kept)
+
+    return stage
+
+
+def in_batches(
+    stream: Iterable[Candidates], judge: Classifier, size_px: int, batch_size: int
+) -> Iterator[tuple[Candidates, NDArray[np.float32]]]:
+    """Yield each image of `stream` with `judge`'s answers for its windows, `(N, C)`, in order.
+
+    `judge` is given `batch_size` windows at a time, of as many images as that takes; only the last batch is
+    smaller. An image without windows waits for its turn and gets no answers, `(0, 45)`.
+    """
+    waiting: deque[_Waiting] = deque()
+    crops: list[NDArray[np.uint8]] = []
+    owners: list[tuple[_Waiting, int]] = []
+    n_crops = 0
+
+    def flush() -> None:
+        nonlocal n_crops
+        answers = judge(np.concatenate(crops))
+        start = 0
+        for owner, n in owners:
+            owner.answers.append(answers[start : start + n])
+            owner.n_missing -= n
+            start += n
+        crops.clear()
+        owners.clear()
+        n_crops = 0
+
+    for candidates in stream:
+        owner = _Waiting(candidates, len(candidates.boxes))
+        waiting.append(owner)
+        start = 0
+        while start < len(candidates.boxes):
+            part = candidates.boxes[start : start + batch_size - n_crops]
+            crops.append(crop_windows(candidates.image, part, size_px))
+            owners.append((owner, len(part)))
+            n_crops += len(part)
+            start += len(part)
+            if n_crops == batch_size:
+                flush()
+        while waiting and not waiting[0].n_missing:
+            yield waiting.popleft().complete()
+    if n_crops:
+        flush()
+    while waiting:
+        yield waiting.popleft().complete()
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """An image whose windows are not all judged."""
+
+    candidates: Candidates
+    n_missing: int
+    answers: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def complete(self) -> tuple[Candidates, NDArray[np.float32]]:
+        if not self.answers:
+            return self.candidates, np.zeros((0, calibration.N_CLASSES), dtype=np.float32)
+        return self.candidates, np.concatenate(self.answers)
+
+
+def run(stream: Iterator[Candidates], *stages: Stage) -> Iterator[Candidates]:
+    """Return `stream` sent through `stages`, one behind the other."""
+    for stage in stages:
+        stream = stage(stream)
+    return stream
+
+
+def _as_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Return `(N, H, W, 3)` pixels as `(N, 3, H, W)`."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)

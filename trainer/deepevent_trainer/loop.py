@@ -1,0 +1,252 @@
+"""The training loop, to be read from top to bottom.
+
+One net, one source of batches, one run to log to. Everything random follows from the seed and the place in
+the training, so a training that was stopped and goes on ends in the same weights, bit for bit on a CPU, as
+one that was not. Knows nets, batches and what a run can do; not files of photographs, nor the command line.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from deepevent.errors import CheckpointInvalid, NonFiniteLoss, SettingsError
+from deepevent_trainer import checkpoint
+from deepevent_trainer.data.batches import Source
+from deepevent_trainer.measures import calibration_measures, detection_measures
+from deepevent_trainer.networks import Network
+
+# An image of an epoch's sample: its name, its pixels and what the cascade so far finds on it.
+Sample = tuple[str, NDArray[np.uint8], dict[str, Any]]
+Sampler = Callable[[Network], Iterable[Sample]]
+
+
+class Run(Protocol):
+    """What the loop asks of a run (`deepevent.start()` returns one)."""
+
+    def log(self, metrics: dict[str, float], step: int | None = None, epoch: int | None = None) -> None:
+        """Log numbers."""
+        ...
+
+    def log_detections(
+        self, name: str, image: NDArray[np.uint8], detections: dict[str, Any], step: int | None = None
+    ) -> None:
+        """Log boxes on an image."""
+        ...
+
+    @property
+    def should_stop(self) -> bool:
+        """Return whether somebody pressed Stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a net is trained.
+
+    Attributes:
+        epochs: how often all of the data is shown.
+        learning_rate: the highest; it rises for the first epoch and then falls along a half cosine to 1/100.
+        momentum: of stochastic gradient descent, with Nesterov's look ahead.
+        weight_decay: on weights of convolutions and dense layers only.
+        seed: of weights, dropout, order and augmentation.
+    """
+
+    epochs: int
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.epochs < 1:
+            problems.append(f"epochs must be at least 1, got {self.epochs!r}")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            problems.append(f"learning_rate must be > 0, got {self.learning_rate!r}")
+        if not 0 <= self.momentum < 1:
+            problems.append(f"momentum must be in [0, 1), got {self.momentum!r}")
+        if self.weight_decay < 0:
+            problems.append(f"weight_decay must be >= 0, got {self.weight_decay!r}")
+        if problems:
+            raise SettingsError("; ".join(problems))
+
+    def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        total = self.epochs * steps_per_epoch
+        warm_up = min(steps_per_epoch, total - 1)
+        if step < warm_up:
+            return self.learning_rate * (step + 1) / warm_up
+        done = (step - warm_up) / max(1, total - warm_up)
+        return self.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+
+@dataclass
+class Progress:
+    """Where a training is, and what this epoch has summed up so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    n_right: int = 0
+    n_crops: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: `status` as a run has it, and the last epoch's `measures`."""
+
+    status: Literal["completed", "stopped"]
+    progress: Progress
+    measures: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    network: Network,
+    source: Source,
+    schedule: Schedule,
+    run: Run,
+    *,
+    save_to: Path,
+    sampler: Sampler | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    resume_from: dict[str, Any] | None = None,
+    note: dict[str, Any] | None = None,
+) -> Outcome:
+    """Train `network` and leave its checkpoint in `save_to` after every epoch, and when stopped.
+
+    Args:
+        network: fresh weights; with `resume_from` they are replaced by the checkpoint's.
+        source: batches and validation set.
+        schedule: how long and how fast.
+        run: where everything is logged: `step/loss` and `learning_rate` each step, `train/…` and `val/…` each
+        epoch.
+        save_to: the checkpoint file.
+        sampler: gives sample photographs with what the net finds on them, once an epoch.
+        stop: asked after every step, besides `run.should_stop`.
+        resume_from: a checkpoint of the same training.
+        note: plain values to keep in the checkpoint, such as the run's id.
+
+    Raises:
+        NonFiniteLoss: when the loss becomes NaN or infinite; the checkpoint then holds the last good epoch.
+        CheckpointInvalid: if `resume_from` belongs to another training.
+    """
+    optimiser = torch.optim.SGD(
+        _weight_groups(network, schedule.weight_decay),
+        lr=schedule.learning_rate,
+        momentum=schedule.momentum,
+        nesterov=schedule.momentum > 0,
+    )
+    identity = {"schedule": asdict(schedule), "n_batches": source.n_batches}
+    progress, measures = Progress(), dict[str, float]()
+    if resume_from is None:
+        torch.manual_seed(schedule.seed)
+    else:
+        progress, measures = _restore(resume_from, identity, network, optimiser)
+
+    def save() -> None:
+        state = checkpoint.network_state(network) | identity | {
+            "optimiser": optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+            "progress": asdict(progress),
+            "measures": measures,
+            "note": note or {},
+        }  # fmt: skip
+        checkpoint.save(save_to, state)
+
+    while progress.epoch < schedule.epochs:
+        network.train()
+        started, n_before = time.perf_counter(), progress.n_crops
+        for batch in source.epoch(progress.epoch, progress.batch):
+            rate = schedule.learning_rate_at(progress.step, source.n_batches)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            logits = network(batch.pixels).flatten(1)
+            loss = nn.functional.cross_entropy(logits, batch.targets)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise NonFiniteLoss(network.name, progress.step, progress.batch, value)
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimiser.step()
+
+            run.log({"step/loss": value, "learning_rate": rate}, step=progress.step)
+            progress.loss_sum += value * len(batch.targets)
+            progress.n_right += int((logits.argmax(1) == batch.targets).sum())
+            progress.n_crops += len(batch.targets)
+            progress.batch += 1
+            progress.step += 1
+            if stop() or run.should_stop:
+                save()
+                return Outcome("stopped", progress, measures)
+
+        seconds = time.perf_counter() - started
+        measures = {
+            "train/loss": progress.loss_sum / max(1, progress.n_crops),
+            "train/accuracy": progress.n_right / max(1, progress.n_crops),
+            **{f"val/{name}": value for name, value in validate(network, source).items()},
+        }
+        rate_of_crops = {"crops_per_s": (progress.n_crops - n_before) / max(seconds, 1e-9)}
+        progress = Progress(epoch=progress.epoch + 1, step=progress.step)
+        run.log(measures | rate_of_crops, step=progress.step - 1, epoch=progress.epoch)
+        if sampler is not None:
+            network.eval()
+            for name, image, found in sampler(network):
+                run.log_detections(name, image, found, step=progress.step - 1)
+        save()
+    return Outcome("completed", progress, measures)
+
+
+def validate(network: Network, source: Source) -> dict[str, float]:
+    """Return loss and measures of `network` on the validation set, by name."""
+    network.eval()
+    logits: list[Tensor] = []
+    targets: list[Tensor] = []
+    with torch.inference_mode():
+        for batch in source.validation():
+            logits.append(network(batch.pixels).flatten(1))
+            targets.append(batch.targets)
+        every_logit, every_target = torch.cat(logits), torch.cat(targets)
+        loss = nn.functional.cross_entropy(every_logit, every_target).item()
+        probabilities = torch.softmax(every_logit, dim=1).numpy()
+    if network.plan.task == "detection":
+        measures = detection_measures(probabilities, every_target.numpy())
+    else:
+        measures = calibration_measures(probabilities, every_target.numpy(), network.size_px)
+    return {"loss": loss, **measures}
+
+
+def _weight_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the parameters with and without decay: a small bias or norm scale gains nothing."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _restore(
+    state: dict[str, Any], identity: dict[str, Any], network: Network, optimiser: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, float]]:
+    """Bring everything to where `state` was saved."""
+    problems = [
+        f"{key} was {state.get(key)!r} and is now {value!r}"
+        for key, value in (checkpoint.architecture(network) | identity).items()
+        if state.get(key) != value
+    ]
+    if problems:
+        raise CheckpointInvalid("this checkpoint is of another training: " + "; ".join(problems))
+    network.load_state_dict(state["weights"])
+    optimiser.load_state_dict(state["optimiser"])
+    torch.set_rng_state(state["random"])
+    return Progress(**state["progress"]), dict(state["measures"])

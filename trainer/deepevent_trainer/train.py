@@ -1,0 +1,287 @@
+"""`deepevent train NET`: from photographs to a trained net, logged as a run.
+
+Puts the pieces together: photographs, their division, crops, the loop, the run. The pieces know nothing of
+it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+import deepevent
+from deepevent.errors import SettingsError
+from deepevent_trainer import checkpoint
+from deepevent_trainer.data import crops
+from deepevent_trainer.data.batches import Source
+from deepevent_trainer.data.bundled import bundled_photographs
+from deepevent_trainer.data.calibration_crops import CalibrationCrops
+from deepevent_trainer.data.crops import Crops
+from deepevent_trainer.data.detection_crops import DetectionCrops
+from deepevent_trainer.data.folder import read_folder
+from deepevent_trainer.data.split import Division, divide
+from deepevent_trainer.loop import Outcome, Schedule, train
+from deepevent_trainer.networks import RECIPES, Colour, Network, build_network, describe, plan_of
+from deepevent_trainer.samples import CascadeSamples, choose
+
+HELP = "train a net of the face cascade on annotated photographs"
+
+# Background windows that are kept for every face: an epoch takes as many of them as it shows faces.
+BACKGROUND_A_FACE = 4
+MIN_BACKGROUND = 8_000
+# Above this share of grey crops on either side, colour would tell faces from background by itself.
+MAX_GREY_SHARE = 0.25
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `deepevent train`."""
+    nets = sorted({name for recipe in RECIPES.values() for name in recipe})
+    parser.add_argument("net", choices=nets, metavar="NET", help=", ".join(nets))
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="annotated photographs (docs/data.md); else 100 bundled faces",
+    )
+    parser.add_argument(
+        "--positives-only",
+        action="append",
+        default=[],
+        metavar="SET",
+        help="take no background from this set of DIR",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("checkpoints"),
+        metavar="DIR",
+        help="where checkpoints go (%(default)s)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--epochs", type=int, default=30, help="(%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
+    parser.add_argument("--learning-rate", type=float, default=0.02, help="(%(default)s)")
+    parser.add_argument("--weight-decay", type=float, default=5e-4, help="(%(default)s)")
+    parser.add_argument(
+        "--crops-per-epoch",
+        type=int,
+        default=16_384,
+        help="at least so many, small sets repeat (%(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="article", help="(%(default)s)")
+    parser.add_argument("--batch-norm", action="store_true", help="normalise each convolution per batch")
+    parser.add_argument(
+        "--colour",
+        choices=("auto", "rgb", "grey"),
+        default="auto",
+        help="what the net sees; auto: grey when many photographs are",
+    )
+    parser.add_argument(
+        "--min-face", type=float, metavar="PX", help="smallest face to learn from (the net's window)"
+    )
+    parser.add_argument("--det12", type=Path, metavar="FILE", help="for cal12's samples (det12.pt in --out)")
+    parser.add_argument("--threads", type=int, help="threads of torch (as many as there are cores)")
+    parser.add_argument(
+        "--describe", action="store_true", help="print the net's layers, parameters and FLOPs, and stop"
+    )
+    parser.add_argument("--name", help="of the run (the net's name)")
+    parser.add_argument("--project", default="cascade", help="(%(default)s)")
+    parser.add_argument("--group", help="of the run")
+    parser.add_argument("--notes", default="", help="of the run")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Train, and return 0 when it completed or was stopped on request."""
+    if args.describe:
+        network = build_network(args.net, args.recipe, batch_norm=args.batch_norm)
+        sys.stdout.write(describe(network) + "\n")
+        return 0
+    if args.threads is not None:
+        if args.threads < 1:
+            raise SettingsError(f"--threads must be at least 1, got {args.threads!r}")
+        torch.set_num_threads(args.threads)
+        cv2.setNumThreads(args.threads)
+    schedule = Schedule(args.epochs, args.learning_rate, weight_decay=args.weight_decay, seed=args.seed)
+    save_to = args.out / f"{args.net}.pt"
+    resumed = checkpoint.load(save_to) if args.resume else None
+    photographs = read_folder(args.data, args.positives_only) if args.data else bundled_photographs()
+    plan = plan_of(args.net, args.recipe)
+    material = gather(divide(photographs, args.seed), plan.size_px, args.seed, args.min_face)
+    colour = material.colour if args.colour == "auto" else args.colour
+    torch.manual_seed(args.seed)
+    network = build_network(args.net, args.recipe, batch_norm=args.batch_norm, colour=colour)
+    source = _source(network, material, args)
+    samples = CascadeSamples(
+        choose(material.division.validation, args.seed),
+        training_names=frozenset(p.name for p in material.division.training),
+        min_face_px=max(args.min_face or 0, 20.0 if args.data is None else 24.0),
+        detector=_detector(args, network),
+    )
+    config = {
+        "net": args.net,
+        "recipe": args.recipe,
+        "batch_norm": args.batch_norm,
+        "colour": colour,
+        "epochs": args.epochs,
+        "batch_size": args.batch_size,
+        "learning_rate": args.learning_rate,
+        "momentum": schedule.momentum,
+        "weight_decay": args.weight_decay,
+        "seed": args.seed,
+        "data": "bundled" if args.data is None else args.data.resolve().name,
+        **material.counts(),
+    }
+    _say(f"{args.net}: {material.sentence()}")
+    run = deepevent.start(
+        name=args.name or args.net,
+        project=args.project,
+        config=config,
+        tags=("cascade", args.net),
+        notes=args.notes,
+        group=args.group,
+        resume=None if resumed is None else resumed["note"].get("run"),
+    )
+    with run, _stop_on_signal() as stopped:
+        outcome = train(
+            network,
+            source,
+            schedule,
+            run,
+            save_to=save_to,
+            sampler=samples,
+            stop=stopped.is_set,
+            resume_from=resumed,
+            note={"run": run.id},
+        )
+        run.summary.update({**outcome.measures, **material.counts()})
+        run.finish(outcome.status)
+    _say(f"{args.net}: {_result(outcome)}; checkpoint in {save_to}")
+    return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a net learns from and is judged by, cut out of the photographs.
+
+    Attributes:
+        division: the photographs.
+        faces: crops of training and of validation faces.
+        background: crops of background likewise.
+        colour: `rgb`, or `grey` where colour would give the answer away.
+    """
+
+    division: Division
+    faces: tuple[Crops, Crops]
+    background: tuple[Crops, Crops]
+    colour: Colour
+
+    def counts(self) -> dict[str, int]:
+        """Return how much there is of each kind."""
+        training, validation = self.division.training, self.division.validation
+        return {
+            "n_training_photographs": len(training),
+            "n_training_faces": len(self.faces[0]),
+            "n_validation_photographs": len(validation),
+            "n_validation_faces": len(self.faces[1]),
+            "n_validation_background": len(self.background[1]),
+        }
+
+    def sentence(self) -> str:
+        """Return the same for people."""
+        n = self.counts()
+        return (
+            f"{n['n_training_faces']:,} faces of {n['n_training_photographs']:,} photographs to learn from, "
+            f"{n['n_validation_faces']:,} faces of {n['n_validation_photographs']:,} held-out photographs "
+            f"and {n['n_validation_background']:,} background windows to judge by ({self.colour})"
+        )
+
+
+def gather(division: Division, size_px: int, seed: int, min_face_px: float | None = None) -> Material:
+    """Cut faces and background for a net of `size_px` out of photographs."""
+    sides = (division.training, division.validation)
+    faces = [crops.positives(side, size_px, seed, min_face_px) for side in sides]
+    wanted = (max(MIN_BACKGROUND, BACKGROUND_A_FACE * len(faces[0])), len(faces[1]))
+    background = [
+        crops.negatives(side, size_px, count, seed + index)
+        for index, (side, count) in enumerate(zip(sides, wanted, strict=True))
+    ]
+    shares = (_grey_share(faces[0]), _grey_share(background[0]))
+    colour: Colour = "grey" if max(shares) > MAX_GREY_SHARE else "rgb"
+    return Material(division, (faces[0], faces[1]), (background[0], background[1]), colour)
+
+
+def _grey_share(some: Crops) -> float:
+    """Return the share of crops without colour, of up to 2,000."""
+    chosen = some.pixels[:: max(1, len(some) // 2000), ::4, ::4].astype(np.int16)
+    if not len(chosen):
+        return 0.0
+    spread = chosen.max(axis=3) - chosen.min(axis=3)
+    return float((spread.mean(axis=(1, 2)) < 2).mean())
+
+
+def _source(network: Network, material: Material, args: argparse.Namespace) -> Source:
+    common: dict[str, Any] = {
+        "batch_size": args.batch_size,
+        "crops_per_epoch": args.crops_per_epoch,
+        "seed": args.seed,
+    }
+    if network.plan.task == "calibration":
+        return CalibrationCrops(*material.faces, **common)
+    training = (material.faces[0], material.background[0])
+    return DetectionCrops(training, (material.faces[1], material.background[1]), **common)
+
+
+def _detector(args: argparse.Namespace, network: Network) -> Network | None:
+    """Return the trained det12 that stands before a 12 px calibration net, if there is one."""
+    if network.plan.task != "calibration" or network.size_px != 12:
+        return None
+    path = args.det12 or args.out / "det12.pt"
+    if args.det12 is None and not path.exists():
+        _say(f"no {path}: the samples show every window moved; train det12 first to see only what it accepts")
+        return None
+    return checkpoint.network_from(checkpoint.load(path))
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """Turn SIGTERM and Ctrl-C into a wish to stop, so that the checkpoint is written; a second one kills."""
+    stopped = threading.Event()
+
+    def handle(number: int, _frame: object) -> None:
+        stopped.set()
+        signal.signal(number, previous[number])
+
+    previous = {int(number): signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _result(outcome: Outcome) -> str:
+    measures = outcome.measures
+    if not measures:
+        return f"{outcome.status} before the end of the first epoch"
+    accuracy = measures["val/accuracy"]
+    told = f"{outcome.status} after {outcome.progress.epoch} epochs, validation accuracy {accuracy:.3f}"
+    if "val/iou_after" in measures:
+        before, after = measures["val/iou_before"], measures["val/iou_after"]
+        told += f", overlap with the face {before:.3f} before and {after:.3f} after calibration"
+    return told
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(message + "\n")

@@ -1,0 +1,121 @@
+/**
+ * Every HTTP request of the dashboard. The only module that calls fetch().
+ * It knows paths, headers and the shape of errors, and nothing of what is shown.
+ */
+
+const BASE = "/api/v1";
+let unauthorised = () => {};
+
+/** An RFC 9457 answer of the server, or a server that did not answer (`status` 0). */
+export class Problem extends Error {
+  /** @param {{status: number, title?: string, detail?: string, errors?: {field: string, detail: string}[]}} body */
+  constructor(body) {
+    super(body.detail || body.title || "The request failed");
+    this.status = body.status;
+    this.title = body.title || "";
+    this.errors = body.errors || [];
+    this.body = body;
+  }
+}
+
+/**
+ * Set what happens when the session is missing or over.
+ * @param {() => void} handler
+ */
+export function onUnauthorised(handler) {
+  unauthorised = handler;
+}
+
+async function request(method, path, { body, accept = "application/json", signal } = {}) {
+  const headers = { Accept: accept };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET") headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf-token"]').content;
+  let answer;
+  try {
+    answer = await fetch(BASE + path, {
+      method,
+      headers,
+      signal,
+      credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (cause) {
+    if (cause.name === "AbortError") throw cause;
+    throw new Problem({ status: 0, title: "No answer", detail: "The server does not answer. The page tries again by itself." });
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({ title: answer.statusText }));
+  const error = new Problem({ ...problem, status: answer.status });
+  if (answer.status === 401 && path !== "/session") unauthorised();
+  if (answer.status === 401 && path === "/session" && method === "GET") unauthorised();
+  throw error;
+}
+
+const json = async (...args) => (await request(...args)).json();
+
+function query(values) {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== undefined && value !== null && value !== "") search.set(key, value);
+  }
+  const text = search.toString();
+  return text ? `?${text}` : "";
+}
+
+const id = encodeURIComponent;
+
+/** @returns {Promise<{role: string, name: string, expires: number}>} who is signed in */
+export const getSession = () => json("GET", "/session");
+/** Turn a one-time code into a session cookie. @param {string} code */
+export const signIn = (code) => request("POST", "/session", { body: { code } });
+/** End the session. */
+export const signOut = () => request("DELETE", "/session");
+/** @returns {Promise<{code: string, url: string, expires: number}>} a new sign-in link */
+export const newSignInLink = () => json("POST", "/session/codes");
+
+/**
+ * One page of the run list.
+ * @param {{filter?: string, sort?: string, limit?: number, cursor?: string, metrics?: string}} values
+ */
+export const listRuns = (values, signal) => json("GET", `/runs${query(values)}`, { signal });
+/** @param {string} run */
+export const getRun = (run) => json("GET", `/runs/${id(run)}`);
+/** @param {string} run @param {object} changes */
+export const patchRun = (run, changes) => json("PATCH", `/runs/${id(run)}`, { body: changes });
+/** @param {string} run */
+export const stopRun = (run) => request("POST", `/runs/${id(run)}/stop`);
+/** @param {string} run */
+export const getMetrics = (run) => json("GET", `/runs/${id(run)}/metrics`);
+/** @param {string[]} runs */
+export const compareRuns = (runs) => json("GET", `/compare${query({ runs: runs.join(",") })}`);
+/** @param {string} run @param {{kind?: string, name?: string, limit?: number, cursor?: string}} values */
+export const getMedia = (run, values, signal) => json("GET", `/runs/${id(run)}/media${query(values)}`, { signal });
+/** @param {string} run @param {{after?: number, limit?: number}} values */
+export const getLogs = (run, values) => json("GET", `/runs/${id(run)}/logs${query(values)}`);
+/** @param {string} run */
+export const getArtifacts = (run) => json("GET", `/runs/${id(run)}/artifacts`);
+
+/** Where an uploaded file is shown from. @param {string} sha256 @param {string} [mime] */
+export const blobURL = (sha256, mime) => `${BASE}/blobs/${id(sha256)}${query({ type: mime })}`;
+
+/**
+ * Read many curves at once as typed arrays.
+ * @param {{queries: {run: string, metric: string, rank?: number}[], x: string, from?: number, to?: number,
+ *          pixels?: number, smoothing?: {kind: "ema", weight: number}}} question
+ * @returns {Promise<{revision: number, curves: object[]}>} each curve with its columns as Float64Arrays by name
+ */
+export async function readCurves(question) {
+  const answer = await request("POST", "/curves", { body: question, accept: "application/octet-stream" });
+  const buffer = await answer.arrayBuffer();
+  const headerLength = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, headerLength)));
+  let offset = Math.ceil((4 + headerLength) / 8) * 8;
+  for (const curve of header.curves) {
+    curve.data = {};
+    for (const column of curve.columns) {
+      curve.data[column] = new Float64Array(buffer, offset, curve.length);
+      offset += curve.length * 8;
+    }
+  }
+  return header;
+}

@@ -1,0 +1,34 @@
+/** Sections of charts for some runs: which metric goes where is said by its name (metrics.js). */
+import { html } from "htm/preact";
+import { arrange } from "../metrics.js";
+import { metricNames } from "../columns.js";
+import { ChartCard } from "./chart_card.js";
+import { chartSettings } from "./chart_controls.js";
+import { Empty } from "./empty.js";
+
+/**
+ * @param {{runs: object[], colours: Map<string, {token: string, variant: number}>, series?: {name: string, rank: number}[]}} props
+ *   `series` names every metric and rank of a single run; without it the runs' own `metrics` do
+ */
+export function ChartGrid({ runs, colours, series = null }) {
+  const { paired, search } = chartSettings();
+  const names = series ? [...new Set(series.map(({ name }) => name))] : metricNames(runs);
+  const sections = arrange(names, { paired, search });
+  if (runs.length && names.filter((name) => name !== "epoch").length === 0) {
+    return html`<${Empty} title="Nothing is logged yet" command=${'run.log({"train/loss": 0.31}, step=120)'}>Charts appear with the first value.<//>`;
+  }
+  if (search && sections.length === 0) return html`<${Empty} title="No such chart">No metric's name holds “${search}”.<//>`;
+  return html`${sections.map(
+    (section) => html`<section class="chart-section" key=${section.name}>
+      <h2>${section.name} <small>${note(section)}</small></h2>
+      <div class="chart-grid">
+        ${section.charts.map((chart) => html`<${ChartCard} key=${chart.key} title=${chart.key} metrics=${chart.metrics} runs=${runs} colours=${colours} series=${series} />`)}
+      </div>
+    </section>`,
+  )}`;
+}
+
+function note(section) {
+  const roles = new Set(section.charts.flatMap((chart) => chart.metrics.map(({ role }) => role)));
+  return roles.has("train") && roles.has("validation") ? "train dotted and thin, validation solid" : "";
+}

@@ -1,0 +1,114 @@
+/**
+ * The socket: watches runs, hands what arrives to state and curves, and says how the connection is.
+ * WebSocket only. After a reconnect the server names what changed since our revision, and only that is fetched.
+ */
+import { io } from "socket.io-client";
+import * as curves from "./curves.js";
+import { getSession } from "./api.js";
+import { applyPoints, applyRuns, connection, lastPoint } from "./state.js";
+
+/** Loopback: page and script share one clock, so a point's own time tells how long it took. */
+const SAME_CLOCK = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+const MOST_WATCHED = 200;
+
+let socket = null;
+let watched = [];
+let revision = null;
+let firstWatch = () => {};
+const mediaListeners = new Set();
+const reconnectListeners = new Set();
+
+const seconds = () => Date.now() / 1000;
+
+/** Open the socket; it then reconnects by itself for as long as the page is open. */
+export function connect() {
+  if (socket) return;
+  curves.holdUntil(new Promise((resolve) => (firstWatch = resolve)));
+  socket = io({ transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
+  socket.on("connect", () => {
+    connection.value = { phase: "live", since: seconds() };
+    sendWatch();
+    if (revision !== null) for (const listener of reconnectListeners) listener();
+  });
+  socket.on("disconnect", () => (connection.value = { phase: "lost", since: seconds() }));
+  socket.on("connect_error", () => {
+    if (connection.value.phase !== "lost") connection.value = { phase: "lost", since: seconds() };
+    if (!socket.active) getSession().catch(() => {}); // refused by the server: a session that is over leads to sign-in
+  });
+  socket.on("points", takePoints);
+  socket.on("run", (event) => {
+    saw(event.revision);
+    applyRuns(event);
+  });
+  socket.on("media", (event) => {
+    saw(event.revision);
+    for (const listener of mediaListeners) listener(event.media);
+  });
+}
+
+/** Close the socket for good (signed out). */
+export function disconnect() {
+  socket?.disconnect();
+  socket = null;
+}
+
+/**
+ * Watch these runs, and nothing else, from now on.
+ * @param {string[]} runs
+ */
+export function watch(runs) {
+  const next = runs.slice(0, MOST_WATCHED);
+  if (next.join() === watched.join()) return;
+  curves.forget(watched.filter((id) => !next.includes(id)));
+  watched = next;
+  if (socket?.connected) curves.holdUntil(sendWatch());
+}
+
+/** Hear of new media of watched runs. @param {(media: object[]) => void} listener @returns {() => void} */
+export function onMedia(listener) {
+  mediaListeners.add(listener);
+  return () => mediaListeners.delete(listener);
+}
+
+/** Hear of a connection that came back. @param {() => void} listener @returns {() => void} */
+export function onReconnect(listener) {
+  reconnectListeners.add(listener);
+  return () => reconnectListeners.delete(listener);
+}
+
+function saw(newest) {
+  if (newest !== undefined && (revision === null || newest > revision)) revision = newest;
+}
+
+/** @returns {Promise<void>} fulfilled once the server watches */
+function sendWatch() {
+  const after = revision;
+  return new Promise((resolve) => {
+    socket.emit("watch", { runs: watched, metrics: null, after }, (answer) => {
+      resolve();
+      firstWatch();
+      if (!answer || answer.revision === undefined) return;
+      saw(answer.revision);
+      // Curves that were fetched before this watch began may miss points: those that changed are read again.
+      if (after !== null) curves.refetch(answer.changed || []);
+      else curves.refetchAll();
+    });
+  });
+}
+
+function takePoints(header, data) {
+  saw(header.revision);
+  // A view over the bytes as they came, copied only where they are not aligned for float64.
+  const buffer = data instanceof ArrayBuffer ? data : data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
+  const numbers = new Float64Array(buffer, 0, Math.floor(buffer.byteLength / 8));
+  curves.merge(header.series, numbers);
+  applyPoints(header.series, numbers);
+  let newest = 0;
+  let offset = 0;
+  for (const { n } of header.series) {
+    for (let i = offset + n; i < offset + 2 * n; i += 1) newest = Math.max(newest, numbers[i]);
+    offset += 3 * n;
+  }
+  const delay = Math.round((seconds() - newest) * 1000);
+  lastPoint.value = { at: seconds(), delay: SAME_CLOCK && delay >= 0 && delay < 5000 ? delay : null };
+}
