@@ -52,8 +52,9 @@ class Resources:
 class Recipe:
     """A command with typed parameters.
 
-    `folder` is where its file lies and where its command runs; it is empty in a recipe that came as JSON.
-    `resume` is added to the command of every attempt after the first; `metric` is what a sweep optimises.
+    `folder` is where its file lies; it is empty in a recipe that came as JSON. `resume` is added to the
+    command of every attempt after the first, if the file `checkpoint` is in the job's folder by then;
+    `metric` is what a sweep optimises.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Recipe:
     environment: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     resume: tuple[str, ...] = ()
+    checkpoint: str | None = None
     metric: str | None = None
     folder: str = ""
 
@@ -132,6 +134,7 @@ def parse_recipe(name: str, table: object, folder: str = "") -> Recipe:
         environment=environment,
         variables=tuple(variables.items()),
         resume=keys.strings("resume"),
+        checkpoint=keys.take("checkpoint", str, None),
         metric=keys.take("metric", str, None),
         folder=folder,
     )
@@ -157,7 +160,9 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     table["environment"] = list(recipe.environment)
     table["variables"] = dict(recipe.variables)
     table["resume"] = list(recipe.resume)
-    return without_empty({**table, "help": recipe.help, "metric": recipe.metric})
+    return without_empty(
+        {**table, "help": recipe.help, "metric": recipe.metric, "checkpoint": recipe.checkpoint}
+    )
 
 
 def check_parameters(

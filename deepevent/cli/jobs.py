@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from typing import Any
 
-from deepevent.errors import DeepEventError
 from deepevent.serverapi import ServerApi, connect
 
 HELP = "show the queue of the training server; pause it, queue jobs again, drain agents"
@@ -38,11 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Do it and print the answer."""
-    try:
-        answer = _ask(connect(arguments.server), arguments)
-    except DeepEventError as error:
-        print(f"deepevent jobs: {error}", file=sys.stderr)
-        return 1
+    answer = _ask(connect(arguments.server), arguments)
     if arguments.json:
         print(json.dumps(answer))
     else:
@@ -95,8 +89,8 @@ def _job_line(job: dict[str, Any], now: float) -> str:
     )
     waits = ", ".join(str(other["id"]) for other in job["after"] if other["state"] != "completed")
     note = job["reason"] or (f"after {waits}" if waits and job["state"] == "queued" else "")
-    return f"{job['id']:>6}  {job['state']:<10} {took:>9}  {job['name']:<30} {job['agent'] or '':<16}
-    {note}".rstrip()
+    line = f"{job['id']:>6}  {job['state']:<10} {took:>9}  {job['name']:<30} {job['agent'] or '':<16} {note}"
+    return line.rstrip()
 
 
 def _agent_line(agent: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deepevent.errors import DeepEventError, SettingsError
+from deepevent.errors import SettingsError
 from deepevent.recipes import check_parameters, parse_recipe
 from deepevent.serverapi import ServerApi, connect
 
@@ -38,35 +38,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the job as JSON")
 
 
+def direct(words: list[str]) -> int | None:
+    """Take what stands behind `--` as it is; without one, leave the words to argparse."""
+    if "--" not in words:
+        return None
+    cut = words.index("--")
+    parser = argparse.ArgumentParser(prog="deepevent submit", description=HELP)
+    configure(parser)
+    arguments = parser.parse_args(words[:cut])
+    if arguments.words:
+        parser.error(f"a recipe ({arguments.words[0]!r}) and a command cannot be one job")
+    if not words[cut + 1 :]:
+        parser.error("behind -- there must be a command")
+    return _submit(
+        connect(arguments.server), arguments, {"command": words[cut + 1 :], "folder": str(Path.cwd())}
+    )
+
+
 def execute(arguments: argparse.Namespace) -> int:
-    """Queue the job and print its number."""
-    try:
-        api = connect(arguments.server)
-        body = {
-            **_what(api, arguments.words, free="--" in sys.argv),
-            "name": arguments.name,
-            "project": arguments.project,
-            "priority": arguments.priority,
-            "after": arguments.after,
-            "max_retries": arguments.retries,
-        }
-        job = api.call("POST", "/jobs", body)
-    except DeepEventError as error:
-        print(f"deepevent submit: {error}", file=sys.stderr)
-        return 1
+    """Queue a recipe's job and print its number."""
+    api = connect(arguments.server)
+    return _submit(api, arguments, _read_recipe(api, arguments.words))
+
+
+def _submit(api: ServerApi, arguments: argparse.Namespace, what: dict[str, Any]) -> int:
+    body = {
+        **what,
+        "name": arguments.name,
+        "project": arguments.project,
+        "priority": arguments.priority,
+        "after": arguments.after,
+        "max_retries": arguments.retries,
+    }
+    job = api.call("POST", "/jobs", body)
     print(json.dumps(job) if arguments.json else job["id"])
     if not arguments.json:
         print(f"Queued as job {job['id']}, run {job['run']}. See: deepevent jobs", file=sys.stderr)
     return 0
 
 
-def _what(api: ServerApi, words: list[str], *, free: bool) -> dict[str, Any]:
+def _read_recipe(api: ServerApi, words: list[str]) -> dict[str, Any]:
     if not words:
         raise SettingsError(
             "name a recipe, or give a command behind --; `deepevent jobs --recipes` lists recipes"
         )
-    if free:
-        return {"command": words, "folder": str(Path.cwd())}
     name, *pairs = words
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:

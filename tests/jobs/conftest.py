@@ -1,16 +1,22 @@
-"""Fixtures of the job tests: a store on each database."""
+"""Fixtures of the job tests: a store on each database, and agents."""
 
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deepevent.store import connection, migrate
+
+SCRIPTS = Path(__file__).with_name("scripts.toml")
 
 
 def find_postgres() -> Path | None:
@@ -75,3 +81,62 @@ def db(store_url: str) -> Iterator[connection.Database]:
     database = connection.open_database(store_url)
     yield database
     database.close()
+
+
+@dataclass
+class AgentProcess:
+    """A running `deepevent agent`."""
+
+    process: "subprocess.Popen[str]"
+    log: Path
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end, and give its exit code."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def start_agent(home: Path, tmp_path: Path) -> Iterator[Callable[..., AgentProcess]]:
+    """Start agents with the recipes of this folder; all are killed at the end."""
+    started: list[AgentProcess] = []
+
+    def start(*arguments: str, **environment: str) -> AgentProcess:
+        log = tmp_path / f"agent-{len(started)}.log"
+        command = [Path(sys.executable).with_name("deepevent"), "agent", "--recipes", SCRIPTS, "--grace", "1"]
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [*command, "--no-own-recipes", *arguments],
+                env={**os.environ, **environment},
+                stderr=file,
+                stdout=file,
+                text=True,
+            )
+        started.append(AgentProcess(process, log))
+        wait_until(lambda: "takes" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        return started[-1]
+
+    yield start
+    for agent in started:
+        agent.kill()
+
+
+@pytest.fixture(name="wait_until")
+def wait_until_fixture() -> Callable[..., Any]:
+    """`wait_until`, for tests."""
+    return wait_until
+
+
+def wait_until(condition: Callable[[], Any], limit_s: float = 60.0) -> Any:
+    """Look until a condition holds, which no event tells of, and give what it returned."""
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return found

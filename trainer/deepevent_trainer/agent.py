@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import signal
 import socket
-import sys
 from pathlib import Path
 
 from deepevent.endpoint import Endpoint
-from deepevent.errors import DeepEventError, SettingsError
+from deepevent.errors import SettingsError
 from deepevent.recipes import Recipe, load_recipes
 from deepevent.serverapi import ServerApi
 from deepevent.settings import Settings
@@ -54,14 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the agent until it is told to stop."""
-    try:
-        settings = Settings({"url": arguments.server})
-        offer = _read_offer(arguments)
-        api = ServerApi(Endpoint(settings.home, settings.url, settings.token))
-        agent = Agent(api, _engine(arguments.engine), offer, settings, grace_s=arguments.grace)
-    except DeepEventError as error:
-        print(f"deepevent agent: {error}", file=sys.stderr)
-        return 1
+    settings = Settings({"url": arguments.server})
+    offer = _read_offer(arguments)
+    api = ServerApi(Endpoint(settings.home, settings.url, settings.token))
+    agent = Agent(api, _engine(arguments.engine), offer, settings, grace_s=arguments.grace)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: agent.stop())
     return agent.run()

@@ -38,6 +38,7 @@ class OutputLog:
         self._run_bytes = 0
         self._file_bytes = 0
         self.n_left_out = 0
+        self.last_error = ""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8", errors="replace")
 
@@ -69,6 +70,8 @@ class OutputLog:
 
     def _pass_on(self, stream: str, line: str) -> None:
         line = line.rstrip("\r").rpartition("\r")[2][:MAX_LINE]  # of a progress bar, what was last to be seen
+        if stream == "stderr" and line.strip():
+            self.last_error = line.strip()[:300]
         now = self._clock()
         self._allowance = min(BURST_LINES, self._allowance + (now - self._looked) * LINES_PER_S)
         self._looked = now

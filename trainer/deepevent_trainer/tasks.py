@@ -62,7 +62,6 @@ def make_task(
     work = folder / "work"
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     records = folder / f"attempt-{fence}"
-    resumed = job["attempt"] > 1
     variables = {name: inherited[name] for name in INHERITED if name in inherited}
     variables |= _own_variables(job, fence, settings, token, inherited)
     if job["recipe"] is None:
@@ -72,6 +71,7 @@ def make_task(
         if recipe is None:
             raise JobRefused(f"this agent does not offer the recipe {job['recipe']!r}")
         places = {"python": sys.executable, "folder": recipe.folder, "work": str(work), "run": job["run"]}
+        resumed = job["attempt"] > 1 and (recipe.checkpoint is None or (work / recipe.checkpoint).exists())
         command = build_arguments(recipe, job["parameters"], resumed=resumed, places=places)
         place, resources = work, recipe.resources
         variables |= {name: inherited[name] for name in recipe.environment if name in inherited}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deepevent.errors import DeepEventError, ServerRefused, ServerUnreachable
@@ -246,6 +246,8 @@ class Agent:
             held.ended.wait()
             output.close()
         outcome = held.execution.outcome() or Outcome("failed", None, "the engine gave no outcome")
+        if outcome.state == "failed" and output.last_error:
+            outcome = replace(outcome, reason=f"{outcome.reason}: {output.last_error}")
         if self._stopping.is_set() and not held.stop_wanted and outcome.state == "stopped":
             return Outcome("lost", outcome.exit_code, "its agent was stopped")
         return outcome
