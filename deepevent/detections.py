@@ -12,6 +12,8 @@ from typing import Any
 KINDS = ("classify", "calibrate", "suppress", "final")
 BOX_DECIMALS = 2
 SCORE_DECIMALS = 5
+# Optional: the score from which a stage accepts, how many windows it accepted (more than are sent), and saw.
+STAGE_NUMBERS = ("threshold", "total", "seen")
 
 
 def plain_detections(detections: Any) -> dict[str, object]:
@@ -20,7 +22,8 @@ def plain_detections(detections: Any) -> dict[str, object]:
     Args:
         detections: `{"truth": boxes, "train": bool, "stages": [{"name", "kind", "boxes", "scores",
             "parents"}…]}`; arrays and tensors may stand for lists. `parents[i]` is the index, in the stage
-            before, of the box that box i came from, or -1.
+            before, of the box that box i came from, or -1. A stage may also say its `threshold`, and how many
+            boxes it accepted in `total` and has `seen`.
 
     Raises:
         TypeError: something is of another kind.
@@ -72,6 +75,9 @@ def _stage(stage: Any, where: str, n_before: int | None) -> dict[str, object]:
                     f"{where} parents point into the stage before ({n_before or 0} boxes), got {parent}"
                 )
         plain["parents"] = parents
+    for key in STAGE_NUMBERS:
+        if stage.get(key) is not None:
+            plain[key] = _number(stage[key], f"{where} {key}", SCORE_DECIMALS)
     return plain
 
 

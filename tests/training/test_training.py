@@ -38,7 +38,12 @@ class Recorder:
             self.steps[step] = metrics
 
     def log_detections(
-        self, name: str, image: np.ndarray, detections: dict[str, Any], step: int | None = None
+        self,
+        name: str,
+        image: np.ndarray,
+        detections: dict[str, Any],
+        step: int | None = None,
+        epoch: int | None = None,
     ) -> None:
         assert image.dtype == np.uint8
         self.detections.append((name, detections))

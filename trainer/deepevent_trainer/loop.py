@@ -38,7 +38,12 @@ class Run(Protocol):
         ...
 
     def log_detections(
-        self, name: str, image: NDArray[np.uint8], detections: dict[str, Any], step: int | None = None
+        self,
+        name: str,
+        image: NDArray[np.uint8],
+        detections: dict[str, Any],
+        step: int | None = None,
+        epoch: int | None = None,
     ) -> None:
         """Log boxes on an image."""
         ...
@@ -202,7 +207,7 @@ def train(
         if sampler is not None:
             network.eval()
             for name, image, found in sampler(network):
-                run.log_detections(name, image, found, step=progress.step - 1)
+                run.log_detections(name, image, found, step=progress.step - 1, epoch=progress.epoch)
         save()
     return Outcome("completed", progress, measures)
 

@@ -81,9 +81,8 @@ def window_corners(height: int, width: int, size_px: int, step_px: int = STEP_PX
     return np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.int64)
 
 
-# From this many image pixels per crop pixel on, a box is cut at whole pixels: the error is under 1/100 of its
-# side.
-_WHOLE_PIXELS_FROM = 4.0
+# From this many image pixels per crop pixel on, a crop is cut from the image halved as often as that takes.
+_HALVE_FROM = 4.0
 
 
 def crop_windows(image: NDArray[np.uint8], boxes: NDArray[np.floating], size_px: int) -> NDArray[np.uint8]:
@@ -93,33 +92,29 @@ def crop_windows(image: NDArray[np.uint8], boxes: NDArray[np.floating], size_px:
     pixel.
     """
     crops = np.zeros((len(boxes), size_px, size_px, 3), dtype=np.uint8)
+    halved = [image]
     for crop, (x1, y1, x2, y2) in zip(crops, boxes.astype(np.float64).tolist(), strict=True):
         width, height = max(x2 - x1, 1.0), max(y2 - y1, 1.0)
-        if min(width, height) >= _WHOLE_PIXELS_FROM * size_px:
-            patch = _cut(image, round(x1), round(y1), round(x2), round(y2))
-            cv2.resize(patch, (size_px, size_px), dst=crop, interpolation=cv2.INTER_AREA)
-            continue
-        # At most one image pixel between two samples, then an average over whole samples.
-        samples = max(1, math.ceil(max(width, height) / size_px - 0.01))
+        times = max(0, math.floor(math.log2(min(width, height) / size_px / _HALVE_FROM)) + 1)
+        while len(halved) <= times and min(halved[-1].shape[:2]) > 1:
+            halved.append(_half(halved[-1]))
+        source = halved[min(times, len(halved) - 1)]
+        scale_x, scale_y = source.shape[1] / image.shape[1], source.shape[0] / image.shape[0]
+        # At most one pixel of the source between two samples, then an average over whole samples.
+        samples = max(1, math.ceil(max(width * scale_x, height * scale_y) / size_px - 0.01))
         side = size_px * samples
-        step_x, step_y = width / side, height / side
-        matrix = np.array([[step_x, 0, x1 + step_x / 2 - 0.5], [0, step_y, y1 + step_y / 2 - 0.5]])
+        step_x, step_y = width * scale_x / side, height * scale_y / side
+        matrix = np.array(
+            [[step_x, 0, x1 * scale_x + step_x / 2 - 0.5], [0, step_y, y1 * scale_y + step_y / 2 - 0.5]]
+        )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        if samples == 1:
-            cv2.warpAffine(
-                image, matrix, (side, side), dst=crop, flags=flags, borderMode=cv2.BORDER_REPLICATE
-            )
-        else:
-            fine = cv2.warpAffine(image, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            cv2.resize(fine, (size_px, size_px), dst=crop, interpolation=cv2.INTER_AREA)
+        fine = cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        cv2.resize(fine, (size_px, size_px), dst=crop, interpolation=cv2.INTER_AREA)
     return crops
 
 
-def _cut(image: NDArray[np.uint8], x1: int, y1: int, x2: int, y2: int) -> NDArray[np.uint8]:
-    """Return `image[y1:y2, x1:x2]`, with the border repeated where that lies outside."""
+def _half(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return `image` at half its size, each pixel the mean of four."""
     height, width = image.shape[:2]
-    if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:
-        return image[y1:y2, x1:x2]
-    columns = np.clip(np.arange(x1, x2), 0, width - 1)
-    rows = np.clip(np.arange(y1, y2), 0, height - 1)
-    return image[rows[:, None], columns[None, :]]
+    size = (max(1, width // 2), max(1, height // 2))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--epochs", type=int, default=30, help="(%(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=0.02, help="(%(default)s)")
+    parser.add_argument("--learning-rate", type=float, default=0.05, help="(%(default)s)")
     parser.add_argument("--weight-decay", type=float, default=5e-4, help="(%(default)s)")
     parser.add_argument(
         "--crops-per-epoch",
@@ -149,7 +149,7 @@ def execute(args: argparse.Namespace) -> int:
         project=args.project,
         config=config,
         tags=("cascade", args.net),
-        notes=args.notes,
+        notes=_notes(args.notes, network, material),
         group=args.group,
         resume=None if resumed is None else resumed["note"].get("run"),
     )
@@ -269,6 +269,26 @@ def _stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _notes(own: str, network: Network, material: Material) -> str:
+    """Return the run's notes: the person's own, what it learns from, and what its accuracy means."""
+    if network.plan.task == "detection":
+        meaning = (
+            "Accuracy is the share of windows told right, half of them faces and half background: guessing "
+            "is right half of the time."
+        )
+    else:
+        meaning = (
+            "Accuracy is the share of moved faces whose move, one of 45, is named exactly: guessing is right "
+            "once in 45 times. What counts is val/iou_after against val/iou_before."
+        )
+    varied = (
+        "Training figures are taken while windows are varied and parts of the net are dropped out, so they "
+        "are lower than validation's."
+    )
+    learnt = f"{material.sentence()[0].upper()}{material.sentence()[1:]}."
+    return " ".join(filter(None, [own, learnt, meaning, varied]))
 
 
 def _result(outcome: Outcome) -> str:

@@ -33,7 +33,7 @@ _TRAINING_BACKGROUNDS = (
     "skimage/data/hubble_deep_field.jpg",
     "skimage/data/ihc.png",
     "skimage/data/motorcycle_left.png",
-    "skimage/data/page.png",
+    "skimage/data/retina.jpg",
     "sklearn/datasets/images/flower.jpg",
 )
 _VALIDATION_BACKGROUNDS = (

@@ -7,9 +7,9 @@ deciding and cutting happen here; what is done with a crop afterwards is `augmen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,17 +87,16 @@ def negatives(photographs: Sequence[Photograph], size_px: int, count: int, seed:
     usable = [index for index, photograph in enumerate(photographs) if photograph.complete]
     count = min(count, max_crops(size_px))
     if not usable or count <= 0:
-        return _empty(size_px)
-    share = -(-count // len(usable))
-    parts: list[Crops] = []
-    for index in usable:
+        return _Pool(0, size_px).crops()
+    shares = np.bincount(np.arange(count) % len(usable), minlength=len(usable))
+    shares = np.random.default_rng([seed, 3]).permutation(shares)
+    pool = _Pool(count, size_px)
+    for index, share in zip(usable, shares.tolist(), strict=True):
         random = np.random.default_rng([seed, 2, index])
         image = photographs[index].read()
         windows = background_windows(photographs[index], image.shape[:2], size_px, share, random)
-        parts.append(_cut_one(image, windows, index, size_px))
-    whole = _joined(parts, size_px)
-    keep = np.sort(np.random.default_rng([seed, 3]).permutation(len(whole))[:count])
-    return Crops(whole.pixels[keep], whole.boxes[keep], whole.photographs[keep], size_px)
+        pool.add(image, windows, index)
+    return pool.crops()
 
 
 def background_windows(
@@ -113,9 +112,8 @@ def background_windows(
     if len(photograph.faces):
         near = np.flatnonzero(random.random(tries) < NEAR_FACES)
         faces = squared(photograph.faces)[random.integers(len(photograph.faces), size=len(near))]
-        sides[near] = np.maximum(faces[:, 2] - faces[:, 0], size_px) * np.exp(
-            random.uniform(*np.log(NEAR_SIZES), len(near))
-        )
+        factors = np.exp(random.uniform(math.log(NEAR_SIZES[0]), math.log(NEAR_SIZES[1]), len(near)))
+        sides[near] = np.maximum((faces[:, 2] - faces[:, 0]) * factors, size_px)
         centre = (faces[:, :2] + faces[:, 2:]) / 2
         away = random.uniform(-1, 1, (len(near), 2)) * sides[near, None]
         corners[near] = centre + away - sides[near, None] / 2
@@ -133,36 +131,39 @@ def is_background(windows: NDArray[np.floating], photograph: Photograph) -> NDAr
 
 def cut(photographs: Sequence[Photograph], boxes: Iterable[NDArray[np.float32]], size_px: int) -> Crops:
     """Return `boxes` of `photographs` (one `(n, 4)` array each) as crops; each photograph is read once."""
-    parts = [
-        _cut_one(photograph.read(), found, index, size_px)
-        for index, (photograph, found) in enumerate(zip(photographs, boxes, strict=True))
-        if len(found)
-    ]
-    return _joined(parts, size_px)
+    found = list(boxes)
+    pool = _Pool(sum(len(some) for some in found), size_px)
+    for index, (photograph, some) in enumerate(zip(photographs, found, strict=True)):
+        if len(some):
+            pool.add(photograph.read(), some, index)
+    return pool.crops()
 
 
-def _cut_one(image: NDArray[np.uint8], boxes: NDArray[np.float32], index: int, size_px: int) -> Crops:
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    wide = np.concatenate([centre - CONTEXT * half, centre + CONTEXT * half], axis=1)
-    pixels = crop_windows(image, wide, stored_px(size_px))
-    return Crops(pixels, boxes, np.full(len(boxes), index, dtype=np.int64), size_px)
+class _Pool:
+    """Room for a number of crops, filled photograph by photograph; never more than once in memory."""
 
+    def __init__(self, room: int, size_px: int) -> None:
+        side = stored_px(size_px)
+        self._pixels: NDArray[np.uint8] = np.zeros((room, side, side, 3), dtype=np.uint8)
+        self._boxes = np.zeros((room, 4), dtype=np.float32)
+        self._photographs = np.zeros(room, dtype=np.int64)
+        self._size_px = size_px
+        self._n = 0
 
-def _joined(parts: Sequence[Crops], size_px: int) -> Crops:
-    if not parts:
-        return _empty(size_px)
-    return Crops(
-        np.concatenate([part.pixels for part in parts]),
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.photographs for part in parts]),
-        size_px,
-    )
+    def add(self, image: NDArray[np.uint8], boxes: NDArray[np.float32], photograph: int) -> None:
+        """Cut `boxes` out of `image`, with their surroundings."""
+        centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+        wide = np.concatenate([centre - CONTEXT * half, centre + CONTEXT * half], axis=1)
+        at = slice(self._n, self._n + len(boxes))
+        self._pixels[at] = crop_windows(image, wide, stored_px(self._size_px))
+        self._boxes[at] = boxes
+        self._photographs[at] = photograph
+        self._n += len(boxes)
 
-
-def _empty(size_px: int) -> Crops:
-    side = stored_px(size_px)
-    pixels: NDArray[Any] = np.zeros((0, side, side, 3), dtype=np.uint8)
-    return Crops(pixels, as_boxes([]), np.zeros(0, dtype=np.int64), size_px)
+    def crops(self) -> Crops:
+        """Return what was added."""
+        n = self._n
+        return Crops(self._pixels[:n], self._boxes[:n], self._photographs[:n], self._size_px)
 
 
 def _thinned(

@@ -23,6 +23,7 @@ export function chartData(lines, view) {
   const main = [];
   const marks = [];
   let hidden = 0;
+  view = { ...view, unified: lines.length <= UNIFIED_MOST };
   for (const line of lines) {
     const { curve, run, colour } = line;
     if (!curve.ready) continue;
@@ -40,12 +41,12 @@ export function chartData(lines, view) {
       mode: single ? "markers" : "lines",
       line: stroke(line),
       marker: { color: colour, size: 6, symbol: line.role === "train" ? "circle-open" : "circle" },
-      hovertemplate: `%{y:.5~g}<extra>%{fullData.name}</extra>`,
+      hovertemplate: view.unified ? "%{y:.5~g}<extra>%{fullData.name}</extra>" : "%{fullData.name}<br>%{x}: <b>%{y:.5~g}</b><extra></extra>",
     });
     if (curve.nonfinite.length) marks.push(mark(line, name, view));
   }
   const layout = {
-    hovermode: main.length > UNIFIED_MOST ? "closest" : "x unified",
+    hovermode: view.unified ? "x unified" : "closest",
     xaxis: {
       type: view.x === "time" ? "date" : "linear",
       hoverformat: view.x === "time" ? "%d %b %H:%M:%S" : undefined,

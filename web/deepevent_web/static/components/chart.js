@@ -96,7 +96,7 @@ function axis() {
   return {
     gridcolor: token("--grid"), linecolor: token("--line"), zeroline: false, fixedrange: false,
     tickfont: { size: 11, color: token("--dim") }, automargin: false, exponentformat: "e",
-    spikecolor: token("--faint"), spikethickness: 1, spikedash: "solid", nticks: 6,
+    showspikes: false, nticks: 6,
   };
 }
 
@@ -108,7 +108,8 @@ function listen(node, chart) {
     if (from !== undefined) chart.onZoom?.({ from, to });
   });
   node.on("plotly_doubleclick", () => chart.onZoom?.(null));
-  node.on("plotly_hover", (event) => chart.onHover?.(event.points[0]?.data.meta?.run ?? null));
+  // With one label for all lines no single run is meant.
+  node.on("plotly_hover", ({ points }) => chart.onHover?.(points.length === 1 ? points[0].data.meta.run : null));
   node.on("plotly_unhover", () => chart.onHover?.(null));
 }
 

@@ -5,7 +5,7 @@
 import { html } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as curves from "../curves.js";
-import { value } from "../format.js";
+import { cut, value } from "../format.js";
 import { setParams } from "../router.js";
 import { best, chartData } from "../series.js";
 import { hovered } from "../state.js";
@@ -26,8 +26,8 @@ function wantedSeries(metrics, runs, series) {
   );
 }
 
-/** @param {{title: string, metrics: {name: string, role: string}[], runs: object[], colours: Map<string, object>, series: object[]|null}} props */
-export function ChartCard({ title, metrics, runs, colours, series }) {
+/** @param {{title: string, section: string, metrics: {name: string, role: string}[], runs: object[], colours: Map<string, object>, series: object[]|null}} props */
+export function ChartCard({ title, section, metrics, runs, colours, series }) {
   const settings = chartSettings();
   const log = settings.log !== settings.flipped.has(title);
   const [range, setRange] = useState(null);
@@ -93,7 +93,7 @@ export function ChartCard({ title, metrics, runs, colours, series }) {
 
   return html`<article class="card" ref=${card}>
     <header>
-      <h3><${Name} text=${title} most=${34} /></h3>
+      <h3><bdi class="name" title=${title}>${cut(title.startsWith(`${section}/`) ? title.slice(section.length + 1) : title, 34)}</bdi></h3>
       ${top ? html`<p class="best" title=${top.step === null ? undefined : `at step ${top.step}`}>best <b>${value(top.value)}</b>${runs.length > 1 ? html` · <${Swatch} colour=${colours.get(top.run.id)} /><${Name} text=${top.run.name} most=${22} />` : ""}</p>` : null}
       <span class="card-tools">
         ${range ? html`<button class="quiet" title="show all of the curve again (or press twice in the chart)" onClick=${() => setRange(null)}>whole range</button>` : null}

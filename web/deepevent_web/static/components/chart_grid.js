@@ -22,7 +22,7 @@ export function ChartGrid({ runs, colours, series = null }) {
     (section) => html`<section class="chart-section" key=${section.name}>
       <h2>${section.name} <small>${note(section)}</small></h2>
       <div class="chart-grid">
-        ${section.charts.map((chart) => html`<${ChartCard} key=${chart.key} title=${chart.key} metrics=${chart.metrics} runs=${runs} colours=${colours} series=${series} />`)}
+        ${section.charts.map((chart) => html`<${ChartCard} key=${chart.key} title=${chart.key} section=${section.name} metrics=${chart.metrics} runs=${runs} colours=${colours} series=${series} />`)}
       </div>
     </section>`,
   )}`;

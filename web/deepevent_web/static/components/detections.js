@@ -19,7 +19,7 @@ const PLAY_MS = 700;
 const HOW_TO = `run.log_detections("samples", image, {
     "truth": [[40, 30, 96, 86]], "train": False,
     "stages": [{"name": "det12", "kind": "classify",
-                "boxes": [[38, 28, 98, 88]], "scores": [0.91], "parents": [None]}],
+                "boxes": [[38, 28, 98, 88]], "scores": [0.91], "parents": [-1]}],
 }, step=epoch)`;
 
 /** @param {{run: string}} props */
@@ -120,7 +120,7 @@ function drawn(event, living, stage, { picked, before, face }) {
     }
   });
   here.boxes.forEach((box, i) => {
-    if (living[stage][i]) result.push({ box, id: i, style: last ? "accepted" : "window", label: last && Number.isFinite(here.scores[i]) ? here.scores[i].toFixed(2) : undefined });
+    if (living[stage][i]) result.push({ box, id: i, style: faded ? "dimmed" : last ? "accepted" : "window", label: last && Number.isFinite(here.scores[i]) ? here.scores[i].toFixed(2) : undefined });
   });
   event.truth.forEach((box, i) => {
     const missed = !fate(event, living, box).found;

@@ -4,8 +4,8 @@
  */
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { param, setParams } from "../router.js";
-import { list } from "../state.js";
+import { href, param, setParams } from "../router.js";
+import { list, shown } from "../state.js";
 import { count } from "../format.js";
 import { ColumnMenu } from "./column_menu.js";
 
@@ -70,6 +70,7 @@ export function FilterLine() {
       ${focused && !text ? html`<div class="filter-examples"><span class="dim">for example</span>${EXAMPLES.map((example) => html`<button type="button" class="chip" onMouseDown=${(e) => e.preventDefault()} onClick=${() => change(example)}>${example}</button>`)}</div>` : null}
     </form>
     <span class="bar-count" aria-live="polite">${total === null ? "" : loading && rows.length === 0 ? "…" : `${count(total)} ${total === 1 ? "run" : "runs"}`}</span>
+    ${shown.value.length > 1 && rows.length ? html`<a class="button" href=${href("/compare", { runs: shown.value.join(",") })} title="the shown runs side by side">Compare</a>` : null}
     <${ColumnMenu} />
   `;
 }

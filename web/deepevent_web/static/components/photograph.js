@@ -7,7 +7,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { shownTheme, token } from "../theme.js";
 
 /**
- * @typedef {{box: number[], style: "window"|"accepted"|"truth"|"truth-train"|"before"|"parent"|"child"|"picked"|"missed", label?: string, id?: number}} Drawn
+ * @typedef {{box: number[], style: "window"|"dimmed"|"accepted"|"truth"|"truth-train"|"before"|"parent"|"child"|"picked"|"missed", label?: string, id?: number}} Drawn
  * @param {{src: string, alt: string, boxes: Drawn[], onPick?: (id: number|null) => void, onSelect?: (id: number|null) => void}} props
  */
 export function Photograph({ src, alt, boxes, onPick, onSelect }) {
@@ -34,7 +34,7 @@ export function Photograph({ src, alt, boxes, onPick, onSelect }) {
     return nearest(boxes, x, y);
   };
   return html`<div class="photograph">
-    <img ref=${image} src=${src} alt=${alt} draggable="false"
+    <img ref=${image} style=${size ? { "--aspect": size.width / size.height } : {}} src=${src} alt=${alt} draggable="false"
       onLoad=${(e) => { setFailed(false); setSize({ width: e.target.naturalWidth, height: e.target.naturalHeight }); setWidth(e.target.clientWidth); }}
       onError=${() => setFailed(true)} />
     <canvas ref=${canvas} aria-hidden="true" onPointerMove=${(e) => onPick?.(under(e))} onPointerLeave=${() => onPick?.(null)} onClick=${(e) => onSelect?.(under(e))}></canvas>
@@ -60,6 +60,7 @@ const LEAST_ALPHA = 0.12;
 
 const LOOK = {
   window: { colour: "--box-window", width: 1.2, many: 0.9 },
+  dimmed: { colour: "--box-window", width: 1, many: 0.35 },
   accepted: { colour: "--box-accepted", width: 3 },
   before: { colour: "--box-before", width: 1, dash: [3, 3], many: 0.6 },
   parent: { colour: "--box-before", width: 2, dash: [4, 3] },

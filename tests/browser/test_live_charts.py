@@ -1,0 +1,104 @@
+"""What a script logs is what the chart holds, without a reload, also through a killed server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+
+def test_a_logged_value_appears_without_a_reload(
+    open_page: Callable[..., Page], script: Callable[..., Any], wait_for_points: Callable[..., None]
+) -> None:
+    """Points that are logged while the page is open are drawn, each once and in order."""
+    page = open_page("/")
+    expect(page.get_by_role("heading", name="No run yet")).to_be_visible()
+    page.evaluate("window.notReloaded = true")
+    logger = script(name="first")
+    expected = []
+    for step in range(5):
+        logger.log(step, train__loss=1 / (step + 1))
+        expected.append([step, 1 / (step + 1)])
+        if step == 0:
+            wait_for_points(page, "loss", "train/loss", expected)
+    wait_for_points(page, "loss", "train/loss", expected)
+    expect(page.get_by_role("table").get_by_text("running")).to_be_visible()
+    logger.end()
+    expect(page.get_by_role("table").get_by_text("completed")).to_be_visible()
+    assert page.evaluate("window.notReloaded")
+
+
+def test_train_and_validation_share_a_chart(
+    open_page: Callable[..., Page], script: Callable[..., Any], wait_for_points: Callable[..., None]
+) -> None:
+    """`train/x` and `val/x` are one chart, training dotted; a switch parts them."""
+    logger = script(name="pair")
+    logger.log(0, train__loss=0.5, val__loss=0.6)
+    logger.flush()
+    page = open_page("/")
+    wait_for_points(page, "loss", "train/loss", [[0, 0.5]])
+    wait_for_points(page, "loss", "val/loss", [[0, 0.6]])
+    traces = {t["metric"]: t for t in page.evaluate("window.deepevent.charts()")[0]["traces"]}
+    assert (traces["train/loss"]["role"], traces["val/loss"]["role"]) == ("train", "validation")
+    page.get_by_label("train with val").uncheck()
+    wait_for_points(page, "train/loss", "train/loss", [[0, 0.5]])
+    wait_for_points(page, "val/loss", "val/loss", [[0, 0.6]])
+
+
+def test_nan_is_marked_where_it_happened(open_page: Callable[..., Page], script: Callable[..., Any]) -> None:
+    """A NaN leaves a gap in the line and a mark at its step, and is counted under the chart."""
+    logger = script(name="diverges")
+    for step, value in enumerate([0.5, float("nan"), 0.4, float("inf")]):
+        logger.log(step, val__loss=value)
+    logger.flush()
+    page = open_page("/")
+    page.wait_for_function(
+        "window.deepevent.charts()[0]?.traces.some((t) => t.role === 'nonfinite' && t.x.join() === '1,3')"
+    )
+    expect(page.get_by_text("2 non-finite values")).to_be_visible()
+
+
+def test_a_killed_server_leaves_no_gap_and_no_double(
+    open_page: Callable[..., Page],
+    script: Callable[..., Any],
+    server: Any,
+    wait_for_points: Callable[..., None],
+) -> None:
+    """The page says that it reconnects, and then holds every point once, also those logged meanwhile."""
+    logger = script(name="survivor")
+    page = open_page("/")
+    expected = []
+    for step in range(3):
+        logger.log(step, val__loss=float(step))
+        expected.append([step, step])
+    wait_for_points(page, "loss", "val/loss", expected)
+    server.kill()
+    expect(page.get_by_role("status").get_by_text("reconnecting")).to_be_visible()
+    for step in range(3, 8):
+        logger.log(step, val__loss=float(step))
+        expected.append([step, step])
+    server.start()
+    wait_for_points(page, "loss", "val/loss", expected)
+    expect(page.get_by_role("status").get_by_text("live")).to_be_visible()
+    logger.log(8, val__loss=8.0)
+    wait_for_points(page, "loss", "val/loss", [*expected, [8, 8]])
+
+
+def test_smoothing_keeps_the_raw_curve_behind(
+    open_page: Callable[..., Page], script: Callable[..., Any]
+) -> None:
+    """The smoothed curve comes from the server, and the raw one stays on the chart."""
+    logger = script(name="noisy")
+    for step in range(20):
+        logger.log(step, val__loss=float(step % 2))
+    logger.flush()
+    page = open_page("/?smooth=0.9")
+    page.wait_for_function(
+        "window.deepevent.charts().some((c) => c.traces.some((t) => t.role === 'raw' && t.y.length === 20))"
+    )
+    traces = page.evaluate("window.deepevent.charts()")[0]["traces"]
+    raw = next(t["y"] for t in traces if t["role"] == "raw")
+    smooth = next(t["y"] for t in traces if t["role"] == "validation")
+    assert raw == [step % 2 for step in range(20)]
+    assert max(smooth[5:]) - min(smooth[5:]) < 0.5

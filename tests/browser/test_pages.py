@@ -1,0 +1,131 @@
+"""What a person sees on each page: names as text, filters with clear mistakes, both themes, the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+HOSTILE = [
+    '<img src=x onerror="window.hacked=1">',
+    "<b>bold</b>",
+    "%{x} <a href='https://evil.example'>x</a>",
+]
+
+
+@pytest.fixture
+def hostile(server: Any) -> str:
+    """A run whose every text is an attack; its id."""
+    import deepevent
+
+    with deepevent.start(
+        name=HOSTILE[0], project=HOSTILE[1], notes=HOSTILE[2], tags=HOSTILE, config={HOSTILE[1]: HOSTILE[0]}
+    ) as run:
+        for step in range(3):
+            run.log({f"val/{HOSTILE[0]}": step, HOSTILE[2]: step}, step=step)
+        run.flush(30)
+    return run.id
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/runs/{run}",
+        "/runs/{run}?tab=overview",
+        "/runs/{run}?tab=detections",
+        "/runs/{run}?tab=media",
+        "/runs/{run}?tab=logs",
+        "/compare?runs={run}",
+        "/detections?run={run}",
+        "/settings",
+    ],
+)
+def test_hostile_names_are_shown_as_text(path: str, hostile: str, open_page: Callable[..., Page]) -> None:
+    """No page makes an element, a link or a bold word out of a name."""
+    page = open_page(path.format(run=hostile))
+    page.wait_for_load_state("networkidle")
+    if path in ("/", "/runs/{run}", "/compare?runs={run}"):
+        page.wait_for_function(
+            "window.deepevent.charts().length > 0 && window.deepevent.charts()[0].traces.length > 0"
+        )
+        page.locator(".plot").first.hover()
+        page.wait_for_selector(".hoverlayer text", state="attached")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("a[href*='evil']").count() == 0
+    bold = "[...document.querySelectorAll('.plot tspan')].filter((t) => t.style.fontWeight === 'bold')"
+    assert page.evaluate(f"{bold}.length") == 0
+
+
+def test_a_mistaken_filter_is_explained_at_its_place(
+    server: Any, hostile: str, open_page: Callable[..., Page]
+) -> None:
+    """The server's sentence stands under the filter, and the field is marked as wrong."""
+    page = open_page("/")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Filter runs")).to_be_focused()
+    page.keyboard.type('status = "running" and nonsense >')
+    page.keyboard.press("Enter")
+    expect(page.locator("#filter-problem")).to_be_visible()
+    expect(page.get_by_label("Filter runs")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Filter runs").fill('status = "completed"')
+    expect(page.locator("#filter-problem")).to_have_count(0)
+    expect(page.locator("table.runs .run-name")).to_have_count(1)
+    assert "filter=" in page.url
+
+
+def test_keys_move_open_and_explain(server: Any, hostile: str, open_page: Callable[..., Page]) -> None:
+    """`?` lists the keys; j marks a run, x hides it from the charts, Enter opens it."""
+    page = open_page("/")
+    expect(page.locator("table.runs .run-name")).to_have_count(1)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.get_by_text("No run is shown")).to_be_visible()
+    page.keyboard.press("x")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("tab", name="Overview")).to_be_visible()
+    assert page.url.endswith(f"/runs/{hostile}")
+
+
+def test_the_theme_is_chosen_and_kept(open_page: Callable[..., Page]) -> None:
+    """Dark stays dark after a reload, and the system's choice rules until one is made."""
+    page = open_page("/settings", color_scheme="light")
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", "light")
+    page.get_by_text("dark", exact=True).click()
+    expect(root).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "dark")
+
+
+def test_the_url_holds_the_view(server: Any, hostile: str, open_page: Callable[..., Page]) -> None:
+    """Axis, scale and smoothing survive being sent as a link."""
+    page = open_page("/?x=time&scale=log&smooth=0.5")
+    expect(page.get_by_label("x", exact=True)).to_have_value("time")
+    expect(page.get_by_label("log scale")).to_be_checked()
+    expect(page.get_by_label("smoothing")).to_have_value("0.5")
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_no_page_is_wider_than_the_window(
+    width: int, server: Any, hostile: str, open_page: Callable[..., Page]
+) -> None:
+    """On a telephone too, nothing has to be scrolled sideways but tables in their frames."""
+    page = open_page("/")
+    page.set_viewport_size({"width": width, "height": 844})
+    for path in (
+        "/",
+        f"/runs/{hostile}",
+        f"/runs/{hostile}?tab=overview",
+        f"/compare?runs={hostile}",
+        "/settings",
+    ):
+        page.goto(server.url + path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
