@@ -110,6 +110,7 @@ class Journal:
         self._closed = False
         self._deferred: list[tuple[list[str], list[object], int, float]] = []
         self._converting = _thread.allocate_lock()
+        self._tending = _thread.allocate_lock()
         self._pending: list[tuple[Callable[..., None], tuple[object, ...]]] = []
         self._map: mmap.mmap | None = None
         self._marks: memoryview = memoryview(bytearray(SEGMENT_HEADER_SIZE)).cast("Q")
@@ -485,13 +486,18 @@ class Journal:
 
     def tend(self) -> None:
         """Do what no log call should wait for: conversions, a spare segment, unmapping, a full ring."""
-        if self._deferred:
-            self.convert_deferred()
-        self._retired.clear()
-        if self._ring or self._ring.n_dropped:
-            self._do(self._relieve)
-        elif self._spare is None and not self._closed and self._offset > self._limit // 4:
-            self._prepare_spare()
+        if not self._tending.acquire(blocking=False):
+            return
+        try:
+            if self._deferred:
+                self.convert_deferred()
+            self._retired.clear()
+            if self._ring or self._ring.n_dropped:
+                self._do(self._relieve)
+            elif self._spare is None and not self._closed and self._offset > self._limit // 4:
+                self._prepare_spare()
+        finally:
+            self._tending.release()
 
     def _prepare_spare(self) -> None:
         try:
@@ -615,6 +621,7 @@ def _take_lock(folder: str) -> int:
     parent, name = os.path.split(folder)
     made = os.path.join(parent, f".{name}.new")
     for attempt in range(FOLDER_ATTEMPTS):
+        os.makedirs(parent, mode=0o700, exist_ok=True)
         os.makedirs(made, mode=0o700, exist_ok=True)
         path = os.path.join(made, LOCK_NAME)
         try:

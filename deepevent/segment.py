@@ -49,7 +49,9 @@ def make_file(path: str, size: int) -> mmap.mmap:
     Raises:
         OSError: the disk is full, the folder cannot be written, …; nothing is left behind.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    if os.path.lexists(path):  # left by somebody who was killed; never truncated: it may still be mapped
+        os.unlink(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
             os.posix_fallocate(descriptor, 0, size)

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepevent.store.events import CONFIG_LIMIT, TEXT_LIMIT, Event
+from deepevent.store.events import CONFIG_LIMIT, Event
 from deepevent.store.values import dumps
 
 LOST_AFTER_S = 60.0
+JOINED = (1 << 31) - 1  # stands for the rank of a writer that did not start the run
 
 
 @dataclass(slots=True)
@@ -92,8 +93,7 @@ def new_run(run_id: str, now: float) -> RunState:
             "archived": False,
             "deleted": False,
             "stop_requested": False,
-            "owner": None,
-            "owner_rank": None,
+            "named_by_rank": None,
             "config": "{}",
             "summary": "{}",
             "environment": "{}",
@@ -116,26 +116,30 @@ def apply_event(run: RunState, writer: WriterState, event: Event, now: float) ->
 
 
 def _run(run: RunState, writer: WriterState, event: Event, now: float) -> None:
-    """The first `run` event names the run; later ones (ranks, children, resumes) add to it."""
+    """Let a writer introduce itself.
+
+    Writers of a run come in any order. Who started the run names it, the lowest rank before others;
+    who joined or resumed it only fills in what nobody has said. Resuming a run that has ended opens it
+    again, if the writer means to end it too (`finishes`; one that just drops in a value does not).
+    """
     row = run.row
-    first = row["owner"] is None
-    resumed = event["resumed"] and row["status"] != "running"
     writer.host, writer.pid = event["host"], event["pid"]
-    if first or resumed or event["resumed"] or writer.rank < (row["owner_rank"] or 0):
-        run.change(owner=writer.id, owner_rank=writer.rank)
-    if first:
+    rank = JOINED if event["resumed"] else writer.rank
+    if row["named_by_rank"] is None or rank < row["named_by_rank"]:
+        created = event["created"]
         run.change(
+            named_by_rank=rank,
             name=event["name"] or row["name"],
-            project=event["project"],
+            project=event["project"] or row["project"],
             group=event["group"] or row["group"],
             notes=event["notes"] or row["notes"],
-            started=event["created"] if event["created"] is not None else row["started"],
-            created=row["created"] if run.exists or event["created"] is None else event["created"],
+            created=row["created"] if run.exists or created is None else created,
+            started=row["started"] if created is None else created,
             host=event["host"],
             environment=dumps(event["environment"]),
         )
         run.tags = event["tags"] or run.tags
-    if resumed:
+    if event["resumed"] and event["finishes"] and row["status"] != "running":
         run.change(status="running", finished=None, traceback=None, stop_requested=False)
     if event["config"]:
         _merge(run, "config", event["config"], now)
@@ -191,14 +195,9 @@ def _log(run: RunState, writer: WriterState, event: Event, now: float) -> None:
 
 
 def _finish(run: RunState, writer: WriterState, event: Event, now: float) -> None:
-    """The owner's `finish` ends the run; another writer's only if the run has no owner."""
+    """End the run; which of its writers says so is the client's decision."""
     writer.finished = event["status"]
-    if run.row["owner"] in (None, writer.id):
-        run.change(status=event["status"], finished=event["time"] or now, traceback=event["traceback"])
-    elif event["traceback"]:
-        run.alert(
-            f"rank {writer.rank} {event['status']}", event["traceback"][:TEXT_LIMIT], event["time"] or now
-        )
+    run.change(status=event["status"], finished=event["time"] or now, traceback=event["traceback"])
 
 
 def _dropped(run: RunState, writer: WriterState, event: Event, now: float) -> None:

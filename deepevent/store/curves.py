@@ -12,7 +12,7 @@ is said in `drawing`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,14 +67,15 @@ class Curve:
     x: Float64
     step: Int64
     value: Float64
-    smooth: Float64 | None
+    smooth: Float64 | None = None
     nonfinite: list[dict[str, Any]] = field(default_factory=list)
     n_nonfinite: int = 0
 
     @property
-    def columns(self) -> list[str]:
-        """Names of the columns that this curve has."""
-        return ["x", "step", "value"] if self.smooth is None else ["x", "step", "value", "smooth"]
+    def columns(self) -> dict[str, Float64 | Int64]:
+        """The columns that this curve has, by name."""
+        columns: dict[str, Float64 | Int64] = {"x": self.x, "step": self.step, "value": self.value}
+        return columns if self.smooth is None else {**columns, "smooth": self.smooth}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def read_curves(
     start: float | None = None,
     stop: float | None = None,
     pixels: int = 1000,
-    smoothing: float | None = None,
+    smoothing: Mapping[str, Any] | None = None,
 ) -> CurveSet:
     """Read many curves.
 
@@ -104,13 +105,15 @@ def read_curves(
         start: first x to show, included.
         stop: last x to show, included.
         pixels: width of the drawing.
-        smoothing: weight of the debiased exponential moving average, in [0, 1).
+        smoothing: `{"kind": "ema", "weight": w}` for a debiased exponential moving average with a weight
+            of the past in [0, 1).
 
     Raises:
         QueryInvalid: a parameter is out of range.
     """
-    _check(queries, x, start, stop, pixels, smoothing)
-    axis = Axis("step" if x in {"step", "epoch"} else "time", start, stop, pixels, smoothing)
+    _check(queries, x, start, stop, pixels)
+    weight = None if smoothing is None else _weight(smoothing)
+    axis = Axis("step" if x in {"step", "epoch"} else "time", start, stop, pixels, weight)
     with db.read() as connection:
         found = _find(connection, queries)
         begun = _starts(connection, queries) if x == "relative" else {}
@@ -123,7 +126,7 @@ def read_curves(
             whole = read_whole(connection, sorted(short)) if short else {}
             for query, metric in zip(part, metrics, strict=True):
                 if metric is None:
-                    curves.append(_empty(query, smoothing))
+                    curves.append(_empty(query, weight))
                     continue
                 reader = MetricReader(connection, metric)
                 points = whole.get(metric.id)
@@ -179,7 +182,6 @@ def _check(
     start: float | None,
     stop: float | None,
     pixels: int,
-    smoothing: float | None,
 ) -> None:
     if len(queries) > QUERIES_LIMIT:
         raise QueryInvalid(f"queries may be {QUERIES_LIMIT} at most, got {len(queries)}")
@@ -187,11 +189,23 @@ def _check(
         raise QueryInvalid(f"x must be step, time, relative or epoch, got {x!r}")
     if not 1 <= pixels <= PIXELS_LIMIT:
         raise QueryInvalid(f"pixels must be 1 to {PIXELS_LIMIT}, got {pixels}")
-    if smoothing is not None and not 0 <= smoothing < 1:
-        raise QueryInvalid(f"the weight of a moving average must be >= 0 and < 1, got {smoothing}")
     for name, bound in (("from", start), ("to", stop)):
         if bound is not None and math.isnan(bound):
             raise QueryInvalid(f"{name} must be a number, got NaN")
+
+
+def _weight(smoothing: Mapping[str, Any]) -> float:
+    kind, weight = smoothing.get("kind"), smoothing.get("weight")
+    if (
+        kind != "ema"
+        or isinstance(weight, bool)
+        or not isinstance(weight, (int, float))
+        or not 0 <= weight < 1
+    ):
+        raise QueryInvalid(
+            f'smoothing must be {{"kind": "ema", "weight": w}} with 0 <= w < 1, got {dict(smoothing)!r}'
+        )
+    return float(weight)
 
 
 def _find(connection: sa.Connection, queries: Sequence[Query]) -> dict[tuple[str, str, int | None], Metric]:
@@ -222,7 +236,7 @@ def _starts(connection: sa.Connection, queries: Sequence[Query]) -> dict[str, fl
     return {row[0]: row[1] for row in rows}
 
 
-def _empty(query: Query, smoothing: float | None) -> Curve:
+def _empty(query: Query, weight: float | None) -> Curve:
     return Curve(
         query.run,
         query.metric,
@@ -232,7 +246,7 @@ def _empty(query: Query, smoothing: float | None) -> Curve:
         np.empty(0),
         np.empty(0, np.int64),
         np.empty(0),
-        None if smoothing is None else np.empty(0),
+        None if weight is None else np.empty(0),
     )
 
 

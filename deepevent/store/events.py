@@ -28,7 +28,6 @@ DEPTH_LIMIT = 80
 BOXES_LIMIT = 100_000
 STAGES_LIMIT = 64
 STEP_LIMIT = 1 << 63
-PROJECT = "default"
 MEDIA_KINDS = ("image", "detections", "histogram", "text", "figure", "table")
 ALERT_LEVELS = ("info", "warning", "error")
 FINISH_STATUSES = ("completed", "failed", "stopped")
@@ -91,7 +90,7 @@ def depth(value: object) -> int:
 def _check_run(event: Event) -> Event:
     return {
         "name": _name(event, "name", None),
-        "project": _name(event, "project", PROJECT),
+        "project": _name(event, "project", None),
         "group": _name(event, "group", None),
         "config": _object(event, "config", CONFIG_LIMIT),
         "tags": _tags(event),
@@ -100,6 +99,7 @@ def _check_run(event: Event) -> Event:
         "host": _name(event, "host", None),
         "pid": _integer(event, "pid", None),
         "resumed": event.get("resumed") is True,
+        "finishes": event.get("finishes") is not False,
         "environment": _object(
             {
                 "environment": {

@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from deepevent.errors import RunDeleted, RunNotFound, SettingsError
+from deepevent.errors import RunNotFound, SettingsError
 from deepevent.store import schema
 from deepevent.store.apply import LOST_AFTER_S, new_run
 from deepevent.store.connection import Database, next_revision, read_revision
-from deepevent.store.events import CONFIG_LIMIT, EventInvalid, check
+from deepevent.store.events import EventInvalid, check
 from deepevent.store.paging import run_order
 from deepevent.store.staging import write_tags, write_values
 from deepevent.store.values import dumps
@@ -229,8 +229,9 @@ def create_run(
     except EventInvalid as error:
         raise SettingsError(f"a run {error}") from error
     run = new_run(new_id(), time.time()).row
-    run |= {key: event[key] for key in ("project", "notes", "group")}
-    run |= {"name": event["name"] or run["id"], "config": dumps(event["config"])}
+    run |= {key: event[key] for key in ("notes", "group")}
+    run |= {"name": event["name"] or run["id"], "project": event["project"] or run["project"]}
+    run["config"] = dumps(event["config"])
     with db.write() as connection:
         connection.execute(sa.insert(schema.runs), {**run, "revision": next_revision(connection)})
         write_tags(connection, run["id"], event["tags"])
@@ -421,19 +422,3 @@ def _metric_dictionary(row: Sequence[Any]) -> Row:
         "n_positive_infinity": counts[1],
         "n_negative_infinity": counts[2],
     }
-
-
-__all__ = [
-    "CONFIG_LIMIT",
-    "RunDeleted",
-    "RunPage",
-    "create_run",
-    "delete_run",
-    "get_run",
-    "get_runs",
-    "list_metrics",
-    "list_runs",
-    "mark_lost",
-    "request_stop",
-    "update_run",
-]

@@ -92,8 +92,7 @@ runs = sa.Table(
     sa.Column("archived", sa.Boolean, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False),  # a tombstone: late batches are told so
     sa.Column("stop_requested", sa.Boolean, nullable=False),
-    sa.Column("owner", sa.String(ID_LENGTH)),  # the writer whose `finish` ends the run
-    sa.Column("owner_rank", sa.Integer),
+    sa.Column("named_by_rank", sa.Integer),  # whose `run` event gave name, project and environment
     sa.Column("config", sa.Text, nullable=False),
     sa.Column("summary", sa.Text, nullable=False),
     sa.Column("environment", sa.Text, nullable=False),
