@@ -86,7 +86,7 @@ def _read_recipe(api: ServerApi, words: list[str]) -> dict[str, Any]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise SettingsError(f"parameters look like key=value, got {wrong[0]!r}")
-    values: dict[str, object] = dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
+    values: dict[str, object] = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
     for offer in api.call("GET", "/recipes")["recipes"]:
         if offer["name"] == name:
             # Checked here as well, patterns included, so that a mistake is told before anything is queued.

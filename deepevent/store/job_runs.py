@@ -1,8 +1,7 @@
 """The run of a job: made when the job is first claimed, gone on with by every further attempt.
 
 The server makes it, so that it has the job's name and parameters however its script logs, and even if its
-program has never heard of us. A script that joins becomes the run's owner (store/apply.py) and may end it
-itself.
+program has never heard of us. Scripts join it (DEEPEVENT_RUN); the end of the job is the end of the run.
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ from deepevent.store.apply import new_run
 from deepevent.store.connection import next_revision
 from deepevent.store.schema import runs
 from deepevent.store.staging import write_values
-
-NOBODY = "0" * 26
-"""Owner of a run that no script has joined yet: so the first to join does not rename it."""
 
 
 def open_run(connection: sa.Connection, job: Any, now: float) -> str:
@@ -35,8 +31,6 @@ def open_run(connection: sa.Connection, job: Any, now: float) -> str:
                 traceback=None,
                 stop_requested=False,
                 heartbeat=now,
-                owner=NOBODY,
-                owner_rank=0,
                 revision=revision,
             )
         )
@@ -46,8 +40,6 @@ def open_run(connection: sa.Connection, job: Any, now: float) -> str:
         **new_run(run_id, now).row,
         "name": job.name,
         "project": job.project,
-        "owner": NOBODY,
-        "owner_rank": 0,
         "config": job.parameters,
         "revision": revision,
     }

@@ -148,6 +148,17 @@ def list_jobs(
     return JobPage(found, found[-1]["id"] if len(rows) > limit else None, paused, revision)
 
 
+def get_jobs(db: Database, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Give those of these jobs that there are, the newest first."""
+    with db.read() as connection:
+        rows = (
+            connection.execute(_select().where(jobs.c.id.in_(ids)).order_by(jobs.c.id.desc()))
+            .mappings()
+            .all()
+        )
+        return _describe_all(connection, rows)
+
+
 def request_stop(db: Database, job_id: int, actor: str) -> dict[str, Any]:
     """Stop a job: at once while nobody runs it, else by its agent, which is told with its next heartbeat.
 

@@ -5,7 +5,7 @@ It never ends the run: that is the job's affair. Nothing here can fail a job.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,11 +19,15 @@ EXIT_TIMEOUT_S = 2.0
 class RunLog:
     """Open for the time of one attempt."""
 
-    def __init__(self, settings: Settings, job: Mapping[str, Any], token: str) -> None:
+    def __init__(
+        self, settings: Settings, job: Mapping[str, Any], token: str, command: Sequence[str]
+    ) -> None:
         flags: dict[str, object] = {"home": settings.home, "exit_timeout_s": EXIT_TIMEOUT_S, "mode": "online"}
         if settings.url:
             flags |= {"url": settings.url, "token": token}
-        event = run_event(name=job["name"], project=job["project"], rank=0, resumed=False)
+        event = run_event(name=job["name"], project=job["project"], rank=0, resumed=True)
+        event["argv"] = [word[:1_000] for word in command[:100]]  # of the job, not of the agent
+        event["finishes"] = False
         self._run: Run = open_run(Settings(flags, {}), job["run"], event, finishes=False)
 
     def log_output(self, stream: str, text: str) -> None:

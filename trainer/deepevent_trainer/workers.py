@@ -235,7 +235,7 @@ class Agent:
             )
         except (DeepEventError, OSError) as error:
             return Outcome("failed", None, str(error))
-        with RunLog(self._settings, held.job, held.token) as run:
+        with RunLog(self._settings, held.job, held.token, task.command) as run:
             output = OutputLog(run.log_output, task.records / "output.log")
             try:
                 held.execution = self._engine.start(task, output.read, held.ended.set)
