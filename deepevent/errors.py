@@ -14,6 +14,9 @@ DeepEventError
 ├── ServerUnreachable      no answer from the server
 ├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
 ├── ServerRefused          the server answered, and said no (status, detail)
+├── DataSetError           a folder of photographs is not what its reader expects
+│   ├── DownloadFailed     a file of a data set could not be fetched whole
+│   └── ArchiveUnsafe      an archive holds a path, a link or a size that is refused
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
     ├── StoreTooNew        made by a newer DeepEvent
@@ -139,6 +142,18 @@ class ServerBusy(DeepEventError):
         super().__init__(f"the server answered {status}: {detail}")
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+class DataSetError(DeepEventError):
+    """A folder of photographs is not what its reader expects."""
+
+
+class DownloadFailed(DataSetError):
+    """A file of a data set could not be fetched whole."""
+
+
+class ArchiveUnsafe(DataSetError):
+    """An archive holds a path, a link or a size that is refused."""
 
 
 class StoreError(DeepEventError):

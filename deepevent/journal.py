@@ -53,6 +53,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Callable, Collection, Mapping
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
     Shape = tuple[int, Callable[..., bytes], int]  # the record's second word, its packer, its size
 
@@ -416,9 +419,18 @@ class Journal:
         return True
 
     def _make_segment(self, name: str, size: int) -> mmap.mmap:
-        if self._room is not None:
-            self._room.take(size)
-        return make_file(self._path(name), size)
+        return self._with_room(size, make_file, self._path(name), size)
+
+    def _with_room(self, size: int, make: Callable[..., T], *arguments: object) -> T:
+        """Make a file of that size under the limit of the spool."""
+        if self._room is None:
+            return make(*arguments)
+        self._room.take(size)
+        try:
+            return make(*arguments)
+        except BaseException:
+            self._room.give_back(size)
+            raise
 
     def _take_spare(self, size: int) -> mmap.mmap | None:
         if self._spare is None or len(self._spare) != size:
@@ -456,9 +468,7 @@ class Journal:
         Raises:
             OSError: there is no room.
         """
-        if self._room is not None:
-            self._room.take(len(data))
-        return keep_bytes(self.folder, data)
+        return self._with_room(len(data), keep_bytes, self.folder, data)
 
     def keep_file(self, path: str) -> tuple[str, int]:
         """Keep a copy of a file beside the records; returns its SHA-256 and its size in bytes.
@@ -467,9 +477,7 @@ class Journal:
             OSError: it cannot be read, or there is no room.
         """
         with open(path, "rb") as file:
-            if self._room is not None:
-                self._room.take(os.fstat(file.fileno()).st_size)
-            return keep_file(self.folder, file)
+            return self._with_room(os.fstat(file.fileno()).st_size, keep_file, self.folder, file)
 
     @property
     def n_waiting(self) -> int:

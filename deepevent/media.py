@@ -108,7 +108,7 @@ def _pixels(image: object) -> Any:
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 2:
-        array = array[:, :, None]
+        return _as_bytes(array[:, :, None])
     if array.ndim != 3:
         raise ValueError(f"an image has the shape (H, W), (H, W, C) or (C, H, W), got {array.shape}")
     channels_first = array.shape[0] in CHANNELS and (is_tensor or array.shape[2] not in CHANNELS)

@@ -1,6 +1,6 @@
 """Settings: a flag over the environment over `$DEEPEVENT_HOME/settings.toml` over the default.
 
-One table, `SETTINGS`, holds all there are; docs/settings.md lists the same. Must not know what a setting is
+One table, `SETTINGS`, holds all there are; docs/client.md lists the same. Must not know what a setting is
 used for.
 """
 

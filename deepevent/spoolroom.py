@@ -38,6 +38,10 @@ class SpoolRoom:
             )
         self._left_bytes -= size_bytes
 
+    def give_back(self, size_bytes: int) -> None:
+        """Return room that was taken for a file that could not be made."""
+        self._left_bytes += size_bytes
+
 
 def spool_size(folder: str) -> int:
     """Bytes on disk of all files below a folder."""

@@ -110,7 +110,9 @@ class Database:
         """Give back to the file system what deleted rows took; PostgreSQL does so by itself."""
         if self.path is not None:
             with self.write() as connection:
-                connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").all()
+                # Past SQLAlchemy: each step of this statement frees a page; only the driver takes them all.
+                driver: Any = connection.connection.driver_connection
+                driver.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
 
     def close(self) -> None:
         """Close all connections."""
@@ -169,11 +171,17 @@ def _open_sqlite(url: sa.URL) -> Database:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise StoreError(f"cannot open the store {str(path)!r}: {error.strerror}") from error
+    arguments = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     writer = sa.create_engine(
-        url, poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=BUSY_TIMEOUT_S, **_SQLITE
+        url,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_S,
+        connect_args=arguments,
     )
     reader = sa.create_engine(
-        url, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS_OVERFLOW, **_SQLITE
+        url, poolclass=QueuePool, pool_size=READERS, max_overflow=READERS_OVERFLOW, connect_args=arguments
     )
     # BEGIN IMMEDIATE: a writer must never find out late, with half its work done, that it has to wait.
     for engine, begin, pragmas in (
@@ -185,7 +193,6 @@ def _open_sqlite(url: sa.URL) -> Database:
     return Database(url, reader, writer)
 
 
-_SQLITE: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}}
 _READER_PRAGMAS = ("query_only = 1", "mmap_size = 0", "cache_size = -8000")
 # auto_vacuum acts only on a file without tables; the file's mode, WAL, is kept in the file.
 _WRITER_PRAGMAS = (

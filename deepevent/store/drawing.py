@@ -181,8 +181,9 @@ def _draw_levels(reader: MetricReader, axis: Axis, start: int, stop: int, ordere
     spots, n_spots = _spots(reader, cover, level, starts)
     if not ordered:
         key = drawn.steps if axis.name == "step" else drawn.times
-        inside = (key >= axis.low) & (key <= axis.high)
-        drawn, smooth = drawn.select(inside), None if smooth is None else smooth[inside]
+        order = np.argsort(key, kind="stable")
+        order = order[(key[order] >= axis.low) & (key[order] <= axis.high)]
+        drawn, smooth = drawn.select(order), None if smooth is None else smooth[order]
         key = spots.steps if axis.name == "step" else spots.times
         spots = spots.select((key >= axis.low) & (key <= axis.high))
     return Drawing(drawn, True, smooth, spots, n_spots)

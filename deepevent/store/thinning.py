@@ -33,7 +33,7 @@ class Vertices:
     times: Float64
     values: Float64
 
-    def select(self, wanted: npt.NDArray[np.bool_]) -> Vertices:
+    def select(self, wanted: npt.NDArray[np.bool_] | Int64) -> Vertices:
         """Return those that are wanted."""
         return Vertices(self.steps[wanted], self.times[wanted], self.values[wanted])
 
@@ -79,7 +79,7 @@ def thin_buckets(buckets: Buckets, axis: str, pixels: int) -> tuple[Buckets, Int
     Returns: the bins, and where each starts in `buckets`.
     """
     x = buckets[f"first_{axis}"]
-    starts = bin_starts(x, float(x[0]), float(buckets[f"last_{axis}"][-1]), pixels)
+    starts = bin_starts(x, float(x[0]), float(buckets[f"last_{axis}"].max()), pixels)
     return combine(buckets, starts), starts
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import deepevent
-from deepevent import wire
+from deepevent import notices, wire
 from deepevent.ids import new_id
 from deepevent.journal import Journal
 from deepevent.run import live_runs
@@ -165,7 +165,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def runs_are_finished() -> Iterator[None]:
-    """The runs that a test starts end with it."""
+    """The runs that a test starts end with it, and what was said once is said again in the next test."""
+    notices._said.clear()
     yield
     for run in list(live_runs):
         run.finish()

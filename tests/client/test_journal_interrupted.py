@@ -126,7 +126,7 @@ def test_keyboard_interrupt_anywhere(make_journal: MakeJournal, read_points: Rea
         raise KeyboardInterrupt
 
     n_interrupts = 0
-    while n_interrupts < 25:
+    while n_interrupts < 15:
         try:
             with Ticking(interrupt, only_in="deepevent/journal.py"):
                 while True:

@@ -38,8 +38,8 @@ def kill_a_script(home: Path, after_lines: int) -> int:
     )
     assert process.stdout is not None
     last = ""
-    for _, last in zip(range(after_lines), process.stdout, strict=False):
-        pass
+    for _ in range(after_lines):
+        last = process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     rest = process.stdout.read().splitlines()
     process.stdout.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -15,6 +16,16 @@ import deepevent
 
 N_METRICS = 100
 N_STEPS = 3000
+
+
+_opened: list[websocket.WebSocket] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_all() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().shutdown()
 
 
 def _open(server: Any, receive_buffer_bytes: int | None = None) -> websocket.WebSocket:
@@ -28,6 +39,7 @@ def _open(server: Any, receive_buffer_bytes: int | None = None) -> websocket.Web
         timeout=30,
         suppress_origin=True,
     )
+    _opened.append(connection)
     assert str(connection.recv()).startswith("0")
     connection.send("40")
     assert str(connection.recv()).startswith("40")

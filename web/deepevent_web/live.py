@@ -22,6 +22,7 @@ from deepevent_web.tail import Tail
 from deepevent_web.watchers import Watch, Watcher, WatchRefused, read_watch
 
 MAX_MESSAGE_BYTES = 64_000
+PACKET_TYPES = tuple("123456")
 PING_INTERVAL_S = 10
 PING_TIMEOUT_S = 10
 
@@ -68,6 +69,17 @@ class SocketOutlet:
             self._server.disconnect(self._sid)
         else:
             socket.close(wait=False, reason=self._server.eio.reason.SERVER_DISCONNECT)
+
+
+class CheckedWebSocket(SimpleWebSocketWSGI):  # type: ignore[misc]
+    """Ends the connection of who sends what is no Engine.IO packet; the engine would stumble over it."""
+
+    def wait(self) -> str | bytes | None:
+        """The next message, or None at the end."""
+        message: str | bytes | None = super().wait()
+        if isinstance(message, str) and message[:1] not in PACKET_TYPES:
+            return None
+        return message or None
 
 
 def install(app: Flask, tail: Tail) -> SocketIO:
@@ -124,7 +136,7 @@ def install(app: Flask, tail: Tail) -> SocketIO:
 
 def _limit(server: socketio.Server, tail: Tail) -> None:
     engine = server.eio
-    limited = functools.partial(SimpleWebSocketWSGI, max_message_size=MAX_MESSAGE_BYTES)
+    limited = functools.partial(CheckedWebSocket, max_message_size=MAX_MESSAGE_BYTES)
     engine._async = {**engine._async, "websocket": limited}
     take = engine.handlers["message"]
 

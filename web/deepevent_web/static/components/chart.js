@@ -74,7 +74,7 @@ function drawFrame() {
 function draw(node, chart) {
   const begun = performance.now();
   const { traces, layout } = chart.build();
-  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis(), ...layout.xaxis }, yaxis: { ...axis(), ...layout.yaxis } }, CONFIG);
+  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis("SI"), ...layout.xaxis }, yaxis: { ...axis("power"), ...layout.yaxis } }, CONFIG);
   if (!chart.listening) listen(node, chart);
   highlight(node, chart.highlighted);
   const cost = performance.now() - begun;
@@ -92,10 +92,10 @@ function baseLayout(node) {
   };
 }
 
-function axis() {
+function axis(exponentformat) {
   return {
     gridcolor: token("--grid"), linecolor: token("--line"), zeroline: false, fixedrange: false,
-    tickfont: { size: 11, color: token("--dim") }, automargin: false, exponentformat: "e",
+    tickfont: { size: 11, color: token("--dim") }, automargin: false, exponentformat,
     showspikes: false, nticks: 6,
   };
 }

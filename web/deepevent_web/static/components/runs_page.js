@@ -10,6 +10,7 @@ import { href, navigate, param, setParams } from "../router.js";
 import { cursor, list, loadRuns, shown } from "../state.js";
 import { ChartControls } from "./chart_controls.js";
 import { ChartGrid } from "./chart_grid.js";
+import { Divider } from "./divider.js";
 import { Empty, Failed, Waiting } from "./empty.js";
 import { FilterLine } from "./filter_line.js";
 import { RunTable } from "./run_table.js";
@@ -71,6 +72,7 @@ export function RunsPage() {
         ${nothing ? html`<${Empty} title="No run matches">The filter leaves none. <a href=${href("/", { sort })}>Show all runs</a><//>` : null}
         ${rows.length ? html`<${RunTable} rows=${rows} colours=${colours.value} />` : null}
       </section>
+      <${Divider} />
       <section class="charts-pane" aria-label="Charts of the shown runs">
         ${rows.length ? html`<${ChartControls} />` : null}
         ${rows.length && visible.length === 0

@@ -1,0 +1,85 @@
+"""`python -m benchmarks [NAME…]`: measure the claims, print the tables, write them into `docs/`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import environments, machine, report
+from benchmarks.claim import Claim, run_claim
+
+FRAME = {"__init__", "__main__", "claim", "environments", "machine", "report"}
+SCRIPT_LIMIT_S = 900
+
+
+def names() -> list[str]:
+    """Return every file of this folder that measures something."""
+    return sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in FRAME)
+
+
+def main() -> int:
+    """Run what was asked for and return 0 if every budget held, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of: {', '.join(names())}; default: all"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="alternated rounds a claim (default 5)")
+    parser.add_argument(
+        "--peers", default=",".join(environments.PINS), help="which peers, by comma; '' for none"
+    )
+    parser.add_argument("--prepare", action="store_true", help="only make the peers' environments")
+    parser.add_argument("--dry", action="store_true", help="print the tables and write nothing")
+    args = parser.parse_args()
+    peers = [name for name in args.peers.split(",") if name]
+    unknown = [*(set(args.names) - set(names())), *(set(peers) - set(environments.PINS))]
+    if unknown:
+        parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are {', '.join(names())}")
+    if args.prepare:
+        for name in peers:
+            print(environments.prepare(name))
+        return 0
+
+    measured_on = machine.describe()
+    print(" · ".join(f"{key} {value}" for key, value in measured_on.items()))
+    missed: list[str] = []
+    for name in args.names or names():
+        claim = getattr(importlib.import_module(f"benchmarks.{name}"), "CLAIM", None)
+        if isinstance(claim, Claim):
+            print(f"\n## {claim.title}")
+            outcomes = run_claim(claim, peers, args.rounds)
+            print(report.table(claim, outcomes))
+            problems = report.verdicts(claim, outcomes)
+            if not args.dry:
+                report.write(claim, outcomes, measured_on)
+        else:
+            problems = run_script(name, measured_on, dry=args.dry)
+        print(*problems, sep="\n")
+        missed += [f"{name}: {problem}" for problem in problems]
+    print("\nEvery budget holds." if not missed else "\n" + "\n".join(missed))
+    return int(bool(missed))
+
+
+def run_script(name: str, measured_on: dict[str, str], *, dry: bool) -> list[str]:
+    """Run a measurement that prints its own figures and put what it printed into the page."""
+    print(f"\n## {name}")
+    script = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}"], capture_output=True, text=True, timeout=SCRIPT_LIMIT_S
+    )
+    print(script.stdout, end="")
+    if script.returncode != 0:
+        return [(script.stderr.strip().splitlines() or ["it failed without a message"])[-1]]
+    if not dry:
+        doc = (importlib.import_module(f"benchmarks.{name}").__doc__ or name).strip().splitlines()[0]
+        title = name.replace("_", " ").capitalize()
+        context = " · ".join(f"{key} {value}" for key, value in measured_on.items())
+        report.put_section(
+            name, f"## {title}\n\n{doc}\n\n```\n{script.stdout.strip()}\n```\n\n<small>{context}</small>"
+        )
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

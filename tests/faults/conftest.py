@@ -1,0 +1,91 @@
+"""Fixtures of the fault tests, and the one line that sums them up."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+TALLY = {"kills": 0, "points": 0, "lost": 0, "doubled": 0}
+
+
+def _load(name: str) -> ModuleType:
+    """Import a file of this folder, which is no package."""
+    full = f"deepevent_faults_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
+        assert spec and spec.loader
+        sys.modules[full] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[full])
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="session")
+def world() -> Any:
+    """The module `world.py`: Server, Script, account."""
+    return _load("world")
+
+
+@pytest.fixture(scope="session")
+def n_kills() -> int:
+    """How many kills of each kind: 20, or what `DEEPEVENT_FAULT_KILLS` says."""
+    return int(os.environ.get("DEEPEVENT_FAULT_KILLS", "20"))
+
+
+@pytest.fixture
+def faulty_server(tmp_path: Path, world: Any) -> Iterator[Any]:
+    """A running server in a home of its own."""
+    server = world.Server(tmp_path / "server")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def proxy(faulty_server: Any, proxies: Any) -> Iterator[Any]:
+    """A proxy before that server, with fair weather."""
+    made = proxies.Proxy(faulty_server.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def proxies() -> Any:
+    """The module `proxy.py`: Proxy, Weather."""
+    return _load("proxy")
+
+
+@pytest.fixture
+def weather(proxies: Any) -> Any:
+    """The class `Weather` of the proxy."""
+    return proxies.Weather
+
+
+@pytest.fixture
+def settle(world: Any) -> Callable[..., None]:
+    """Take the account of a run, add it to the tally, and insist that nothing is lost or doubled."""
+
+    def take(home: Path, run_id: str, spans: list[tuple[int, int, int]], kills: int = 0) -> None:
+        result = world.account(home, run_id, spans)
+        TALLY["kills"] += kills
+        TALLY["points"] += result.logged
+        TALLY["lost"] += len(result.lost)
+        TALLY["doubled"] += len(result.doubled)
+        assert result.clean, str(result)
+
+    return take
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print kills survived / points lost / points doubled."""
+    if TALLY["points"]:
+        terminalreporter.write_line(
+            f"faults: kills survived / points lost / points doubled: {TALLY['kills']} / {TALLY['lost']} /"
+            f" {TALLY['doubled']} ({TALLY['points']:,} points logged)"
+        )

@@ -1,0 +1,1 @@
+"""How good detections are: matching, average precision, styles, and the protocols of FDDB and WIDER."""
