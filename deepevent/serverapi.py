@@ -86,8 +86,18 @@ class ServerApi:
 
 def connect(url: str | None = None, token: str | None = None, timeout_s: float = TIMEOUT_S) -> ServerApi:
     """Find the server that the settings name: a flag, else DEEPEVENT_URL, else the one of the local home."""
-    settings = Settings({"url": url, "token": token})
-    return ServerApi(Endpoint(settings.home, settings.url, settings.token), timeout_s)
+    return ServerApi(find(Settings({"url": url, "token": token})), timeout_s)
+
+
+def find(settings: Settings) -> Endpoint:
+    """Find the server of these settings; the local one's token is known even if its address was spelt out."""
+    endpoint = Endpoint(settings.home, settings.url, settings.token)
+    if settings.url and not settings.token:
+        local = Endpoint(settings.home)
+        local.refresh()
+        if local.url == endpoint.url:
+            return local
+    return endpoint
 
 
 def _parse(text: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+from deepevent.cli.tables import clean, moment, span, table
 from deepevent.serverapi import ServerApi, connect
 
 HELP = "show the queue of the training server; pause it, queue jobs again, drain agents"
@@ -37,11 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Do it and print the answer."""
     answer = _ask(connect(arguments.server), arguments)
-    if arguments.json:
-        print(json.dumps(answer))
-    else:
-        for line in _lines(answer, time.time()):
-            print(line)
+    print(json.dumps(answer) if arguments.json else _text(answer, time.time()))
     return 0
 
 
@@ -61,38 +58,50 @@ def _ask(api: ServerApi, arguments: argparse.Namespace) -> dict[str, Any]:
     return api.call("GET", f"/jobs?limit={arguments.limit}{states}")
 
 
-def _lines(answer: dict[str, Any], now: float) -> list[str]:
+def _text(answer: dict[str, Any], now: float) -> str:
     if "jobs" in answer:
-        head = ["the queue is paused"] if answer["paused"] else []
-        return head + [_job_line(job, now) for job in answer["jobs"]]
-    if "agents" in answer and "name" not in answer:
-        return [_agent_line(agent) for agent in answer["agents"]]
-    if "recipes" in answer and "slots" not in answer:
-        return [f"{offer['name']:<24} {offer['recipe'].get('help', '')}" for offer in answer["recipes"]]
-    if "slots" in answer:
-        return [_agent_line(answer)]
+        return ("The queue is paused.\n" if answer["paused"] else "") + _job_table(answer["jobs"], now)
+    if "slots" in answer or "agents" in answer:
+        return _agent_table([answer] if "slots" in answer else answer["agents"])
+    if "recipes" in answer:
+        rows = [
+            [r["name"], ", ".join(r["agents"]) or "away", r["recipe"].get("help", "")]
+            for r in answer["recipes"]
+        ]
+        return table(["recipe", "agents", ""], rows)
     if "paused" in answer:
-        return [f"the queue {'is paused' if answer['paused'] else 'goes on'}"]
+        return f"The queue {'is paused' if answer['paused'] else 'goes on'}."
     attempts = [
-        f"  attempt {a['attempt']:<3} {a['state']:<10} {a['agent']:<20} {a['reason']}"
+        [str(a["attempt"]), a["state"], a["agent"], moment(a["claimed"]), a["reason"]]
         for a in answer.get("attempts", [])
     ]
-    return [_job_line(answer, now), f"  run {answer['run']}", *attempts]
+    parts = [_job_table([answer], now), f"run {answer['run']}"]
+    if answer["reason"]:
+        parts.append(clean(answer["reason"]))
+    if attempts:
+        parts.append(table(["attempt", "state", "agent", "taken", "reason"], attempts))
+    return "\n".join(parts)
 
 
-def _job_line(job: dict[str, Any], now: float) -> str:
-    seconds = (job["finished"] or now) - job["started"] if job["started"] else 0.0
-    took = (
-        f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
-        if job["started"]
-        else ""
-    )
-    waits = ", ".join(str(other["id"]) for other in job["after"] if other["state"] != "completed")
-    note = job["reason"] or (f"after {waits}" if waits and job["state"] == "queued" else "")
-    line = f"{job['id']:>6}  {job['state']:<10} {took:>9}  {job['name']:<30} {job['agent'] or '':<16} {note}"
-    return line.rstrip()
+def _job_table(jobs: list[dict[str, Any]], now: float) -> str:
+    rows = []
+    for job in jobs:
+        waits = ", ".join(str(other["id"]) for other in job["after"] if other["state"] != "completed")
+        note = job["reason"] or (f"after {waits}" if waits and job["state"] == "queued" else "")
+        took = span((job["finished"] or now) - job["started"] if job["started"] else None)
+        rows.append([str(job["id"]), job["state"], took, job["name"], job["agent"] or "", note])
+    return table(["job", "state", "took", "name", "agent", ""], rows)
 
 
-def _agent_line(agent: dict[str, Any]) -> str:
-    state = "away" if not agent["alive"] else "draining" if agent["draining"] else "alive"
-    return f"{agent['id']}  {state:<9} {agent['slots']:>3} slots  {agent['gpus']:>2} GPUs  {agent['name']}"
+def _agent_table(agents: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            agent["id"],
+            "away" if not agent["alive"] else "draining" if agent["draining"] else "alive",
+            str(agent["slots"]),
+            str(agent["gpus"]),
+            agent["name"],
+        ]
+        for agent in agents
+    ]
+    return table(["agent", "state", "slots", "GPUs", "name"], rows)

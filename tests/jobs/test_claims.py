@@ -12,7 +12,7 @@ from deepevent.store import jobs, leases
 from deepevent.store.connection import Database
 from deepevent.store.leases import Terms
 
-N_JOBS = 200
+N_JOBS = 100
 N_WORKERS = 5
 N_KILLS = 6
 TERMS = Terms(lease_s=1.0, backoff_s=0.0)

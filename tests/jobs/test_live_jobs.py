@@ -37,4 +37,4 @@ def test_page_hears_of_a_job_and_of_its_agent(
     finally:
         page.disconnect()
     assert states[-1] == "completed"
-    assert agents[0]["recipes"] == ["count", "hello"]
+    assert agents[0]["recipes"] == ["count", "hello", "mark"]

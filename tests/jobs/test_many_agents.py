@@ -32,7 +32,9 @@ def test_jobs_survive_kills(
         return start_agent("--slots", "2", "--name", f"agent-{number}", MARKS=str(tmp_path))
 
     agents = [start(number) for number in range(N_AGENTS)]
+    _pause(server, True)
     ids = [_submit(server) for _ in range(N_JOBS)]
+    _pause(server, False)
     kills = sorted(["agent"] * N_AGENT_KILLS + ["server"] * N_SERVER_KILLS, key=lambda _: random.random())
     n_kills = len(kills)
     killed: list[str] = []
@@ -73,6 +75,10 @@ def _submit(server: Any) -> int:
     answer = server.call("POST", "/api/v1/jobs", json={"recipe": "mark", "max_retries": 20})
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
+
+
+def _pause(server: Any, paused: bool) -> None:
+    assert server.call("PUT", "/api/v1/queue", json={"paused": paused}).ok
 
 
 def _completed(server: Any) -> set[int]:

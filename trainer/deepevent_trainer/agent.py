@@ -11,10 +11,9 @@ import signal
 import socket
 from pathlib import Path
 
-from deepevent.endpoint import Endpoint
 from deepevent.errors import SettingsError
 from deepevent.recipes import Recipe, load_recipes
-from deepevent.serverapi import ServerApi
+from deepevent.serverapi import ServerApi, find
 from deepevent.settings import Settings
 from deepevent_trainer import machine
 from deepevent_trainer.engines import Engine
@@ -55,7 +54,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run the agent until it is told to stop."""
     settings = Settings({"url": arguments.server})
     offer = _read_offer(arguments)
-    api = ServerApi(Endpoint(settings.home, settings.url, settings.token))
+    api = ServerApi(find(settings))
     agent = Agent(api, _engine(arguments.engine), offer, settings, grace_s=arguments.grace)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: agent.stop())
