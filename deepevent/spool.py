@@ -17,7 +17,6 @@ from pathlib import Path
 from deepevent.blobfiles import list_blobs, open_blob, remove_blob, set_aside
 from deepevent.cursor import ACKED_NAME, SHIP_LIMIT_BYTES
 from deepevent.errors import BatchInvalid, BlobInvalid, RecordDamaged, RunDeleted, SequenceGap
-from deepevent.journal import LOCK_NAME
 from deepevent.salvage import iter_verified, salvage, shapes_of
 from deepevent.segment import (
     SEGMENT_HEADER_SIZE,
@@ -31,6 +30,7 @@ from deepevent.segment import (
 from deepevent.spoolfolder import remove_writer
 from deepevent.wire import Batch, is_ulid
 from deepevent.writer import SPOOL_FOLDER
+from deepevent.writerlock import LOCK_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from deepevent.cli.remote import Remote, add_options, reporting
+from deepevent.cli._remote import Remote, add_options
 from deepevent.errors import DeepEventError
 
 HELP = "write the points of runs as CSV, JSON or Parquet"
@@ -35,12 +35,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Write them."""
-    return reporting(lambda: _export(args))
+    _export(args)
+    return 0
 
 
 def _export(args: argparse.Namespace) -> None:
     kind = args.format or ("json" if args.json else "csv")
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     runs = [remote.find(run) for run in args.runs]
     if kind == "parquet":
         _write_parquet(remote, runs, args)

@@ -111,33 +111,29 @@ def list_runs(
         from deepevent.store.query import parse_filter
 
         condition = sa.and_(condition, parse_filter(filter))
-    labelled = [column.label(f"sort_{index}") for index, column in enumerate(order.columns)]
-    page = sa.select(*_RUN_COLUMNS, *labelled).select_from(order.source).where(condition)
+    keys = [column.label(f"sort_{index}") for index, column in enumerate(order.columns)]
+    # Only ids are sorted, and a filter is evaluated once for the page and the total together.
+    count = sa.func.count().over() if filter is not None and cursor is None else sa.null()
+    page = sa.select(schema.runs.c.id, count, *keys).select_from(order.source).where(condition)
     if cursor is not None:
         page = page.where(order.after(cursor))
     limit = min(max(limit, 1), PAGE_LIMIT)
     with db.read() as connection:
-        rows = connection.execute(page.order_by(*order.clauses()).limit(limit + 1)).all()
-        total = connection.execute(
-            sa.select(sa.func.count()).select_from(schema.runs).where(condition)
-        ).scalar_one()
-        more = len(rows) > limit
-        rows = rows[:limit]
-        listed = _run_dictionaries(connection, [row._mapping for row in rows], metrics)
+        found = connection.execute(page.order_by(*order.clauses()).limit(limit + 1)).all()
+        total = found[0][1] if found else None
+        if total is None:
+            whole = sa.select(sa.func.count()).select_from(schema.runs).where(condition)
+            total = connection.execute(whole).scalar_one()
+        listed = _read_runs(connection, [row[0] for row in found[:limit]], metrics)
         revision = read_revision(connection)
-    following = order.cursor(rows[-1][-len(labelled) :]) if more else None
+    following = order.cursor(found[limit - 1][2:]) if len(found) > limit else None
     return RunPage(listed, following, int(total), revision)
 
 
 def get_runs(db: Database, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> list[Row]:
     """Return those of the runs that exist, in the order asked for."""
-    wanted = list(dict.fromkeys(run_ids))
     with db.read() as connection:
-        rows = connection.execute(
-            sa.select(*_RUN_COLUMNS).where(schema.runs.c.id.in_(wanted), schema.runs.c.deleted == sa.false())
-        ).mappings()
-        found = {row["id"]: row for row in _run_dictionaries(connection, list(rows), metrics)}
-    return [found[run_id] for run_id in wanted if run_id in found]
+        return _read_runs(connection, list(dict.fromkeys(run_ids)), metrics)
 
 
 def get_run(db: Database, run_id: str) -> Row:
@@ -366,6 +362,16 @@ def _stamp(connection: sa.Connection, run_id: str, columns: Row) -> None:
         .where(schema.runs.c.id == run_id)
         .values(**columns, revision=next_revision(connection))
     )
+
+
+def _read_runs(connection: sa.Connection, run_ids: Sequence[str], metrics: Sequence[str] | None) -> list[Row]:
+    # `deleted` is tested here: as a condition it lures SQLite away from the primary key.
+    rows = connection.execute(
+        sa.select(*_RUN_COLUMNS, schema.runs.c.deleted).where(schema.runs.c.id.in_(run_ids))
+    ).mappings()
+    kept = [row for row in rows if not row["deleted"]]
+    found = {row["id"]: row for row in _run_dictionaries(connection, kept, metrics)}
+    return [found[run_id] for run_id in run_ids if run_id in found]
 
 
 def _run_dictionaries(

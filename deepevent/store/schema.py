@@ -126,8 +126,8 @@ run_values = sa.Table(
     sa.Column("key", sa.String(NAME_LENGTH), primary_key=True),  # dotted path
     sa.Column("number", sa.Double),
     sa.Column("text", sa.String(NAME_LENGTH)),
-    sa.Index(None, "source", "key", "number", "run_id"),
-    sa.Index(None, "source", "key", "text", "run_id"),
+    # Filters ask run by run, and read this index alone.
+    sa.Index("ix_run_values_by_key", "source", "key", "run_id", "number", "text"),
 )
 
 metrics = sa.Table(
@@ -159,7 +159,8 @@ metrics = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("run_id", "name", "rank"),
     sa.Index(None, "run_id", "ordinal"),
-    sa.Index(None, "name", "run_id"),
+    # The same for filters and sort keys on metrics.
+    sa.Index("ix_metrics_by_name", "name", "run_id", "max", "min", "last", "n_points"),
     sa.Index(None, "revision"),
     sa.Index(None, "n_short_blocks"),
 )

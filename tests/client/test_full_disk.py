@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import deepevent
-from deepevent import journal as journal_module
+from deepevent import recordwriter as writer_module
 from deepevent.journal import Journal
 from deepevent.spoolroom import SpoolRoom, spool_size
 
@@ -35,7 +35,7 @@ class Room(SpoolRoom):
 @pytest.fixture(autouse=True)
 def try_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is tried again at each chance, so that no test waits for it."""
-    monkeypatch.setattr(journal_module, "RETRY_INTERVAL_S", 0.0)
+    monkeypatch.setattr(writer_module, "RETRY_INTERVAL_S", 0.0)
 
 
 def test_points_wait_in_memory_for_room(
@@ -173,7 +173,7 @@ def test_a_real_full_disk(
 ) -> None:
     """On a file system that fills up, the script goes on, and with room again nothing is lost."""
     monkeypatch.setenv("DEEPEVENT_HOME", str(small_disk))
-    monkeypatch.setattr(journal_module, "RETRY_INTERVAL_S", 1.0)
+    monkeypatch.setattr(writer_module, "RETRY_INTERVAL_S", 1.0)
     run = deepevent.start()
     ballast = small_disk / "ballast"
     with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):

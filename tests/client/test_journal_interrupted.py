@@ -128,7 +128,7 @@ def test_keyboard_interrupt_anywhere(make_journal: MakeJournal, read_points: Rea
     n_interrupts = 0
     while n_interrupts < 15:
         try:
-            with Ticking(interrupt, only_in="deepevent/journal.py"):
+            with Ticking(interrupt, only_in="/deepevent/"):
                 while True:
                     step += 1
                     journal.log({"a": float(step), "b": 0.0}, step)
@@ -245,3 +245,26 @@ def test_segments_follow_one_another_without_a_gap(
             journal.tend()
     assert len(segment_numbers(journal.folder)) > 40
     assert [step for step, _ in read_points(journal.folder)] == list(range(5000))
+
+
+def test_spare_segments_are_never_mixed_up(make_journal: MakeJournal, read_points: ReadPoints) -> None:
+    """A thread that prepares segments as fast as others use them up costs no point."""
+    journal = make_journal(segment_size=4096)
+    ending = threading.Event()
+
+    def tend() -> None:
+        while not ending.is_set():
+            journal.tend()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=tend)
+    thread.start()
+    try:
+        for step in range(20_000):
+            journal.log({"a": float(step)}, step)
+    finally:
+        ending.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert [step for step, _ in read_points(journal.folder)] == list(range(20_000))

@@ -201,7 +201,7 @@ def test_a_cursor_of_another_sort_key_is_refused(library):
 
 
 def test_a_list_shows_the_metrics_asked_for(db, committer, script):
-    """Without names the first fifty metrics are shown, with names those alone, of several ranks the lowest."""
+    """Without names the first fifty metrics are shown, else those alone; of several ranks the lowest."""
     writer = script().start()
     committer.submit(writer.log({f"m{number:02}": float(number) for number in range(60)}, 0).batch())
     committer.submit(script(writer.run, rank=2).log({"m00": 5.0, "own": 1.0}, 0).batch())

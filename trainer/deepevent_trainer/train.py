@@ -154,6 +154,7 @@ def execute(args: argparse.Namespace) -> int:
         resume=None if resumed is None else resumed["note"].get("run"),
     )
     with run, _stop_on_signal() as stopped:
+        _say(f"{args.net}: run {run.id} begins; Ctrl-C stops it and keeps a checkpoint for --resume")
         outcome = train(
             network,
             source,

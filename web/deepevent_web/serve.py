@@ -301,9 +301,13 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
         if worker.age == 1:
             _announce(plan)
 
-    def ended(_arbiter: Any, _worker: Any) -> None:
+    def ended(_arbiter: Any, worker: Any) -> None:
         for process in processes:
             process.close()
+        if worker.drained:
+            # Everything is closed; taking the interpreter apart would take longer than all the rest.
+            sys.stderr.flush()
+            os._exit(0)
 
     try:
         Server().run()

@@ -52,6 +52,7 @@ class Tail:
         self._db = db
         self._valid = valid
         self._lock = threading.Lock()
+        self._tick = threading.Lock()
         self._watchers: dict[str, Watcher] = {}
         self._lengths: dict[SeriesKey, int] = {}
         self._runs_sent: dict[str, tuple[float, str]] = {}
@@ -66,9 +67,11 @@ class Tail:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop following, and hang up on everybody."""
+        """Send what was committed until now, stop following, and hang up on everybody."""
         self._stop.set()
-        self._thread.join(timeout=2.0)
+        with self._tick:
+            self._take_in(self._db.revision())
+            self._send_all()
         for watcher in self._all():
             watcher.outlet.close("stopping")
 
@@ -134,10 +137,11 @@ class Tail:
                 newest = self._db.commits.wait(self._revision, TICK_S if unsent else IDLE_S)
                 if self._stop.is_set():
                     return
-                if newest > self._revision:
-                    started = time.monotonic()
-                    self._take_in(newest)
-                unsent = self._send_all()
+                with self._tick:
+                    if newest > self._revision:
+                        started = time.monotonic()
+                        self._take_in(newest)
+                    unsent = self._send_all()
                 self.n_ticks += 1
                 if time.monotonic() - last_check > CHECK_EVERY_S:
                     last_check = time.monotonic()

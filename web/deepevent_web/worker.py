@@ -1,7 +1,8 @@
 """The gunicorn worker: threads, a deadline for slow request heads, and a stop that loses nothing.
 
-gunicorn's own thread worker waits for ever for the rest of a request's head, and knows nothing of sockets
-that are open for hours. Both are put right here. Knows no routes.
+gunicorn's own thread worker waits for ever for the rest of a request's head, closes connections in the
+thread that accepts them, and knows nothing of sockets that are open for hours. That is put right here.
+Knows no routes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn import util as gunicorn_util
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -23,6 +25,9 @@ from deepevent_web.problems import CONTENT_TYPE, Problem
 
 PR_SET_PDEATHSIG = 1
 WATCH_EVERY_S = 1.0
+CLOSE_TIMEOUT_S = 1.0
+STOP_KEEPALIVE_S = 0.2
+"""How long a stopping worker waits for requests on connections that are idle."""
 
 
 def die_with_parent() -> None:
@@ -51,9 +56,18 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
         """Handle one request of a connection; its head must be there within the deadline."""
         self._reading[conn] = time.monotonic() + HEADER_AND_BODY_DEADLINE_S
         try:
-            return super().handle(conn)
+            kept = super().handle(conn)
         finally:
             self._reading.pop(conn, None)
+        if kept is False:
+            # gunicorn would wait for the client's end in its only accepting thread, up to two seconds each.
+            if conn.sock.fileno() >= 0:
+                gunicorn_util.close_graceful(conn.sock, timeout=CLOSE_TIMEOUT_S)
+            conn.close = lambda graceful=False: None
+        return kept
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        super()._cap_keepalive(min(deadline, time.monotonic() + STOP_KEEPALIVE_S))
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """The head is there."""
@@ -87,6 +101,11 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
         super().run()
         if self._draining is not None:
             self._draining.join(timeout=self.cfg.graceful_timeout)
+
+    @property
+    def drained(self) -> bool:
+        """Whether a drain was asked for and is over."""
+        return self._draining is not None and not self._draining.is_alive()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP, or what failed outside of the application, with a problem."""

@@ -71,15 +71,17 @@ def _queries(fields: Fields, raw: list[Any]) -> list[curves.Query]:
     return queries
 
 
-def _smoothing(fields: Fields) -> float | None:
+def _smoothing(fields: Fields) -> dict[str, Any] | None:
     given = fields.mapping("smoothing", None)
     if not isinstance(given, dict):
         return None
     part = Fields(given, "smoothing.")
-    part.choice("kind", ("ema",))
-    weight: float | None = part.number("weight", low=0.0, high=MAX_WEIGHT)
+    smoothing = {
+        "kind": part.choice("kind", ("ema",)),
+        "weight": part.number("weight", low=0.0, high=MAX_WEIGHT),
+    }
     fields.errors.extend(part.errors)
-    return weight
+    return smoothing
 
 
 def _header(curve: curves.Curve) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Ask the server, for the commands that read and tidy.
 
-The server is the one of `--server`, `$DEEPEVENT_URL` or the local home, in this order. Knows HTTP, JSON and
+The server is the one of `--url`, `$DEEPEVENT_URL` or the local home, in this order. Knows HTTP, JSON and
 the typed-array answer of `/curves`; nothing of what a command prints.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from deepevent.endpoint import Endpoint
-from deepevent.errors import DeepEventError, RunNotFound, ServerRefused, ServerUnreachable
+from deepevent.errors import RunNotFound, ServerRefused, ServerUnreachable
 from deepevent.settings import Settings
 
 ANSWER_LIMIT_S = 60.0
@@ -29,9 +29,7 @@ PAGE = 500
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what every command that asks the server understands."""
-    parser.add_argument(
-        "--server", metavar="URL", help="the server; default: $DEEPEVENT_URL, else the local one"
-    )
+    parser.add_argument("--url", help="the server; default: $DEEPEVENT_URL, else the local one")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -44,7 +42,7 @@ class Remote:
         endpoint.refresh()
         if not endpoint.url:
             raise ServerUnreachable(
-                f"no server runs for {settings.home!r}: start `deepevent serve`, or name one with --server"
+                f"no server runs for {settings.home!r}: start `deepevent serve`, or name one with --url"
             )
         if not endpoint.token:
             local = Endpoint(settings.home)
@@ -131,16 +129,6 @@ class Remote:
         except OSError as error:
             raise ServerUnreachable(f"no answer from {self.url}: {getattr(error, 'reason', error)}") from None
         return content
-
-
-def reporting(act: Any) -> int:
-    """Run a command's body: 0, or 1 with one sentence on stderr."""
-    try:
-        act()
-    except DeepEventError as error:
-        print(f"deepevent: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
