@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from deepevent.cli.tables import clean, moment, span, table
+from deepevent.cli._tables import clean, moment, span, table
 from deepevent.serverapi import ServerApi, connect
 
 HELP = "show the queue of the training server; pause it, queue jobs again, drain agents"
