@@ -16,7 +16,7 @@ from deepevent.recipes import Recipe, Resources, check_parameters
 from deepevent.store import agents, audit, jobs, leases
 from deepevent_web.api.agents import speaks_for
 from deepevent_web.fields import Fields, Query, json_body
-from deepevent_web.problems import Problem
+from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import principal, services
@@ -27,6 +27,7 @@ MAX_PRIORITY = 1_000
 MAX_RETRIES = 100
 MAX_ARGUMENTS = 1_000
 MAX_JOB_ID = 2**53
+MAX_JOB_DIGITS = 15
 HISTORY = 50
 BODY = Body(limit_bytes=256 * 1024)
 SMALL = Body(limit_bytes=16 * 1024)
@@ -125,19 +126,21 @@ def _check(recipe: Recipe, parameters: dict[str, Any]) -> dict[str, Any]:
 
 @noun.route(
     "GET",
-    "/jobs/<int:job>",
+    "/jobs/<job>",
     role="viewer",
     summary="Show a job with its attempts and what was done to it",
     answers={200: "the Job with `attempts` and `history`"},
 )
-def show(job: int) -> Response:
+def show(job: str) -> Response:
     """Show a job."""
     db = services().db
-    return answer({**jobs.get_job(db, _number(job)), "history": audit.list_entries(db, job, HISTORY)})
+    return answer(
+        {**jobs.get_job(db, _number(job)), "history": audit.list_entries(db, _number(job), HISTORY)}
+    )
 
 
-@noun.route("PATCH", "/jobs/<int:job>", role="operator", summary="Change a job's priority", body=SMALL)
-def update(job: int) -> Response:
+@noun.route("PATCH", "/jobs/<job>", role="operator", summary="Change a job's priority", body=SMALL)
+def update(job: str) -> Response:
     """Change a job's priority."""
     fields = Fields(json_body())
     priority = fields.integer("priority", low=-MAX_PRIORITY, high=MAX_PRIORITY)
@@ -147,26 +150,26 @@ def update(job: int) -> Response:
 
 @noun.route(
     "POST",
-    "/jobs/<int:job>/stop",
+    "/jobs/<job>/stop",
     role="operator",
     summary="Stop a job: at once while it waits, else by its agent",
     body=EMPTY,
     answers={202: "the Job"},
 )
-def stop(job: int) -> Response:
+def stop(job: str) -> Response:
     """Stop a job."""
     return answer(jobs.request_stop(services().db, _number(job), principal().name), 202)
 
 
 @noun.route(
     "POST",
-    "/jobs/<int:job>/requeue",
+    "/jobs/<job>/requeue",
     role="operator",
     summary="Queue an ended job again, in the same run",
     body=EMPTY,
     answers={202: "the Job", 409: "it has not ended"},
 )
-def requeue(job: int) -> Response:
+def requeue(job: str) -> Response:
     """Queue a job again."""
     return answer(jobs.requeue(services().db, _number(job), principal().name), 202)
 
@@ -198,13 +201,13 @@ def recipes() -> Response:
 
 @noun.route(
     "POST",
-    "/jobs/<int:job>/start",
+    "/jobs/<job>/start",
     role="agent",
     summary="An agent says that the job's process runs",
     body=SMALL,
     answers={200: "{stop}", 409: "the lease is lost: end the job, report nothing"},
 )
-def start(job: int) -> Response:
+def start(job: str) -> Response:
     """Note a start."""
     fields = Fields(json_body())
     agent, fence = _holder(fields)
@@ -216,13 +219,13 @@ def start(job: int) -> Response:
 
 @noun.route(
     "POST",
-    "/jobs/<int:job>/heartbeat",
+    "/jobs/<job>/heartbeat",
     role="agent",
     summary="An agent prolongs its lease, and hears whether to stop the job",
     body=SMALL,
     answers={200: "{stop}", 409: "the lease is lost: end the job, report nothing"},
 )
-def heartbeat(job: int) -> Response:
+def heartbeat(job: str) -> Response:
     """Prolong a lease."""
     fields = Fields(json_body())
     agent, fence = _holder(fields)
@@ -234,13 +237,13 @@ def heartbeat(job: int) -> Response:
 
 @noun.route(
     "POST",
-    "/jobs/<int:job>/finish",
+    "/jobs/<job>/finish",
     role="agent",
     summary="An agent says how an attempt ended; the same news twice is one",
     body=SMALL,
     answers={200: "the Job", 409: "the job was given to another attempt"},
 )
-def finish(job: int) -> Response:
+def finish(job: str) -> Response:
     """Note an end."""
     fields = Fields(json_body())
     agent, fence = _holder(fields)
@@ -268,7 +271,7 @@ def _holder(fields: Fields) -> tuple[str, int]:
     return fields.ulid("agent"), fields.integer("fence", low=1)
 
 
-def _number(job: int) -> int:
-    if not 0 < job < MAX_JOB_ID:
-        raise Problem(404, f"no job {job}")
-    return job
+def _number(job: str) -> int:
+    if job.isascii() and job.isdigit() and len(job) <= MAX_JOB_DIGITS:
+        return int(job)
+    raise not_found("the job")
