@@ -24,8 +24,9 @@ class ServerProcess:
         self._db = connection.open_database(plan.store)
         self._committer = ingest.Committer(self._db)
         store = blobs.BlobStore(plan.home / "blobs")
-        self.services = Services(self._db, self._committer, store, plan.policy, plan.address)
-        application = create_app(self.services, Seats(plan.viewers, plan.viewers_per_address))
+        seats = Seats(plan.viewers, plan.viewers_per_address)
+        self.services = Services(self._db, self._committer, store, plan.policy, plan.address, seats)
+        application = create_app(self.services)
         self.wsgi: Flask = application.wsgi
         self._tail = application.tail
         self._housekeeping = Housekeeping(plan.home, chores(self.services, plan.home))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app, request
 
 from deepevent_web.policy import Policy
+from deepevent_web.seats import Seats
 from deepevent_web.sessions import Guesses
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Services:
     blobs: BlobStore
     policy: Policy
     address: str
+    seats: Seats = field(default_factory=Seats)
     guesses: Guesses = field(default_factory=Guesses)
     stopping: threading.Event = field(default_factory=threading.Event)
 
