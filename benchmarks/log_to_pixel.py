@@ -68,7 +68,7 @@ def measure(page: Page, link: str, n: int) -> list[float]:
     assert script.stdout is not None
     script.stdout.readline()
     page.wait_for_function(
-        "window.deepevent.charts().some((c) => c.traces.length)", timeout=DRAWN_LIMIT_S * 1000
+        "() => window.deepevent?.charts().some((c) => c.traces.length)", timeout=DRAWN_LIMIT_S * 1000
     )
     page.evaluate(WATCH)
     script.stdin.write("go\n")
@@ -81,7 +81,7 @@ def measure(page: Page, link: str, n: int) -> list[float]:
         step, before = line.split()
         logged[int(step)] = float(before)
         page.evaluate("0")  # lets Playwright handle its events while we wait
-    page.wait_for_function(f"window.painted[{n + N_WARM_UP}]", timeout=DRAWN_LIMIT_S * 1000)
+    page.wait_for_function("(step) => window.painted[step]", arg=n + N_WARM_UP, timeout=DRAWN_LIMIT_S * 1000)
     painted = {int(step): at for step, at in page.evaluate("window.painted").items()}
     script.stdin.close()
     script.wait()

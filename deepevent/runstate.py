@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepevent.jsontext import plain, plain_key
+from deepevent.labels import clean_label, clean_tags, fitting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ class JournaledDict(dict[str, object]):
         merged = dict(*others, **values)
         changed = {plain_key(key): plain(value) for key, value in merged.items()}
         super().update(changed)
-        if changed:
-            self._record(changed)
+        kept = fitting(changed, "a config or summary")
+        if kept:
+            self._record(kept)
 
     def setdefault(self, key: str, default: object = None) -> object:
         """Set a value that is missing."""
@@ -49,18 +51,18 @@ class JournaledTags:
     """A set of tags; each change records the whole of it."""
 
     def __init__(self, tags: Iterable[str], record: Callable[[list[str]], None]) -> None:
-        self._tags = {str(tag) for tag in tags}
+        self._tags = set(clean_tags(tags))
         self._record = record
 
     def add(self, *tags: str) -> None:
         """Add tags."""
-        self._become(self._tags.union(str(tag) for tag in tags))
+        self._become(set(clean_tags([*self._tags, *tags])))
 
     update = add
 
     def discard(self, *tags: str) -> None:
         """Remove tags, if they are there."""
-        self._become(self._tags.difference(tags))
+        self._become(self._tags.difference(map(clean_label, tags)))
 
     remove = discard
 
@@ -73,7 +75,7 @@ class JournaledTags:
         return iter(sorted(self._tags))
 
     def __contains__(self, tag: object) -> bool:
-        return tag in self._tags
+        return clean_label(tag) in self._tags
 
     def __len__(self) -> int:
         return len(self._tags)

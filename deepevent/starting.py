@@ -10,7 +10,8 @@ import time
 
 from deepevent.endpoint import Endpoint
 from deepevent.ids import new_id
-from deepevent.jsontext import plain
+from deepevent.jsontext import plain, plain_key
+from deepevent.labels import NOTES_LIMIT, clean_label, clean_tags, fitting
 from deepevent.notices import say, say_once
 from deepevent.run import Run, live_runs, remember_run, set_tags
 from deepevent.runids import find_run_id, shared_run_id
@@ -134,12 +135,14 @@ def run_event(
     """Make the first event of a writer; `name` and `project` are None where this process does not know."""
     return {
         "type": "run",
-        "name": None if name is None else str(name)[:250],
-        "project": None if project is None else str(project)[:250],
-        "config": plain(dict(config or {})),
-        "tags": [tags] if isinstance(tags, str) else sorted({str(tag) for tag in tags}),
-        "notes": str(notes),
-        "group": None if group is None else str(group)[:250],
+        "name": None if name is None else clean_label(name),
+        "project": None if project is None else clean_label(project),
+        "config": fitting(
+            {plain_key(key): plain(value) for key, value in dict(config or {}).items()}, "config"
+        ),
+        "tags": clean_tags([tags] if isinstance(tags, str) else tags),
+        "notes": str(notes)[:NOTES_LIMIT],
+        "group": None if group is None else clean_label(group),
         "created": time.time(),
         "rank": rank,
         "host": os.uname().nodename,

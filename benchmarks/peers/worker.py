@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -45,10 +46,16 @@ def load(subject: str) -> Any:
     return module
 
 
-def values(n_metrics: int, step: int, source: random.Random) -> dict[str, float]:
-    """Return one step of a plausible training: falling curves with noise in every digit."""
+def values(n_metrics: int, step: int, source: random.Random, single: bool = False) -> dict[str, float]:
+    """Return one step of a plausible training: falling curves with noise in every digit.
+
+    With `single` these are the digits of a float32, as nearly every framework's loss has them.
+    """
     trend = math.exp(-step / 50_000)
-    return {f"train/metric_{index}": trend + source.gauss(0, 0.05) for index in range(n_metrics)}
+    step_values = [trend + source.gauss(0, 0.05) for _ in range(n_metrics)]
+    if single:
+        step_values = list(struct.unpack(f"{n_metrics}f", struct.pack(f"{n_metrics}f", *step_values)))
+    return {f"train/metric_{index}": value for index, value in enumerate(step_values)}
 
 
 def log_call(peer: Any, folder: Path, n_metrics: int, calls: int) -> dict[str, float]:
@@ -86,7 +93,7 @@ def end_to_end(peer: Any, folder: Path, n_metrics: int, calls: int) -> dict[str,
     return {"points_per_s": n_metrics * calls / took}
 
 
-def bytes_per_point(peer: Any, folder: Path, n_metrics: int, calls: int) -> dict[str, float]:
+def bytes_per_point(peer: Any, folder: Path, n_metrics: int, calls: int, single: bool) -> dict[str, float]:
     """Measure what the points add to a folder that already holds a run of one point."""
     sizes = []
     for n_calls in (1, calls):
@@ -96,31 +103,30 @@ def bytes_per_point(peer: Any, folder: Path, n_metrics: int, calls: int) -> dict
         with contextlib.ExitStack() as stack:
             if hasattr(peer, "receiving"):
                 stack.enter_context(peer.receiving(home))
-            run = _in_child(peer, home, "bytes", n_metrics, n_calls, source)
-            if run != 0:
-                raise RuntimeError("the script that logs failed")
+            _in_child(
+                peer, home, "bytes", [values(n_metrics, step, source, single) for step in range(n_calls)]
+            )
         if hasattr(peer, "settle"):
             peer.settle(home)
         sizes.append(sum(file.stat().st_blocks * 512 for file in home.rglob("*") if file.is_file()))
     return {"bytes": (sizes[1] - sizes[0]) / (n_metrics * (calls - 1))}
 
 
-def _in_child(peer: Any, home: Path, name: str, n_metrics: int, n_calls: int, source: random.Random) -> int:
+def _in_child(peer: Any, home: Path, name: str, steps: list[dict[str, float]]) -> None:
     """Log in a process of its own, since some peers take their folder from the environment at import."""
     child = os.fork()
     if child == 0:
-        code = 1
         try:
             run = peer.open_run(home, name)
-            for step in range(n_calls):
-                run.log(values(n_metrics, step, source), step)
+            for step, scalars in enumerate(steps):
+                run.log(scalars, step)
             run.close()
-            code = 0
         except Exception as error:  # noqa: BLE001 - a child must end here, with its reason, and go no further
-            print(error, file=sys.stderr)
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            (home / "failure").write_text(repr(error))
+        os._exit(0)
+    os.waitpid(child, 0)
+    if (home / "failure").exists():
+        raise RuntimeError((home / "failure").read_text())
 
 
 def fill(

@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from deepevent.cli.remote import Remote, add_options, reporting
-from deepevent.cli.tables import number, table
+from deepevent.cli._remote import Remote, add_options
+from deepevent.cli._tables import number, table
 
 HELP = "compare runs"
 
@@ -21,11 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the comparison."""
-    return reporting(lambda: _compare(args))
+    _compare(args)
+    return 0
 
 
 def _compare(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     runs = [remote.find(run) for run in args.runs]
     answer = remote.get("/compare", runs=",".join(run["id"] for run in runs))
     metrics = {run["id"]: _metrics(remote, run["id"], args.metric) for run in runs}

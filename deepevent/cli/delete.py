@@ -7,8 +7,8 @@ import json
 import sys
 from urllib.parse import quote
 
-from deepevent.cli.remote import Remote, add_options, reporting
-from deepevent.cli.tables import clean
+from deepevent.cli._remote import Remote, add_options
+from deepevent.cli._tables import clean
 from deepevent.errors import DeepEventError
 
 HELP = "delete runs and all their data"
@@ -23,11 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Delete them, after a question unless `--yes` or `--json` is given."""
-    return reporting(lambda: _delete(args))
+    _delete(args)
+    return 0
 
 
 def _delete(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     runs = {run["id"]: run for run in map(remote.find, args.runs)}  # all are there before the first one goes
     if not (args.yes or args.json):
         listed = ", ".join(f"{clean(run['name'] or '')} ({run['id']})" for run in runs.values())

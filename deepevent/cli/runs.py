@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from deepevent.cli.remote import Remote, add_options, reporting
-from deepevent.cli.tables import moment, number, span, table
+from deepevent.cli._remote import Remote, add_options
+from deepevent.cli._tables import moment, number, span, table
 
 HELP = "list runs"
 
@@ -28,11 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print them."""
-    return reporting(lambda: _list(args))
+    _list(args)
+    return 0
 
 
 def _list(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     query = {"filter": args.filter, "sort": args.sort, "metrics": ",".join(args.metric) or None}
     found = list(remote.runs(args.limit or None, **query))
     if args.json:

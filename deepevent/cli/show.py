@@ -6,8 +6,8 @@ import argparse
 import json
 from urllib.parse import quote
 
-from deepevent.cli.remote import Remote, add_options, reporting
-from deepevent.cli.tables import clean, moment, number, span, table
+from deepevent.cli._remote import Remote, add_options
+from deepevent.cli._tables import clean, moment, number, span, table
 
 HELP = "show one run"
 
@@ -20,11 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print it."""
-    return reporting(lambda: _show(args))
+    _show(args)
+    return 0
 
 
 def _show(args: argparse.Namespace) -> None:
-    remote = Remote(args.server)
+    remote = Remote(args.url)
     run = remote.find(args.run)
     metrics = remote.get(f"/runs/{quote(run['id'])}/metrics")["metrics"]
     if args.json:

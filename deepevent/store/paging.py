@@ -23,6 +23,7 @@ from deepevent.store.query import DURATION, Field, parse_sort, runs
 
 CURSOR_LENGTH_LIMIT = 4000
 Scalar = str | float | int
+MISSING = (math.inf, -math.inf)  # what sorts last, rising and falling
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,13 @@ def run_order(text: str) -> Order:
         FilterError: it is no sort key.
     """
     field, falls = parse_sort(text)
-    columns, source = _columns(field)
+    columns, source = _columns(field, falls)
     # Whether the value is missing comes first and always rises: rows without it are last either way.
     falling = [False, *[falls] * (len(columns) - 1)] if len(columns) > 1 else [falls]
     return Order(text, [*columns, runs.c.id], [*falling, falls], source)
 
 
-def _columns(field: Field) -> tuple[list[sa.ColumnElement[Any]], sa.FromClause]:
+def _columns(field: Field, falls: bool) -> tuple[list[sa.ColumnElement[Any]], sa.FromClause]:
     if field.kind == "text":
         return [cast(Any, runs.c[field.name])], runs
     if field.kind == "number":
@@ -116,16 +117,14 @@ def _columns(field: Field) -> tuple[list[sa.ColumnElement[Any]], sa.FromClause]:
         return [missing, sa.func.coalesce(values.c.number, 0.0), sa.func.coalesce(values.c.text, "")], source
     metrics = schema.metrics
     column: Any = metrics.c.n_points if field.name == "n" else metrics.c[field.name]
-    # A run with several ranks is sorted by its lowest one, which is what the list shows.
-    lowest = (
-        sa.select(metrics.c.run_id, sa.func.min(metrics.c.rank).label("rank"))
-        .where(metrics.c.name == field.key)
-        .group_by(metrics.c.run_id)
-        .subquery()
+    # Of several ranks the lowest minimum counts, and else the highest value.
+    best: Any = sa.func.min(column) if field.name == "min" else sa.func.max(column)
+    value = sa.type_coerce(
+        sa.select(best)
+        .where(metrics.c.name == field.key, metrics.c.run_id == runs.c.id)
+        .correlate(runs)
+        .scalar_subquery(),
+        sa.Double,
     )
-    source = runs.outerjoin(lowest, lowest.c.run_id == runs.c.id).outerjoin(
-        metrics,
-        sa.and_(metrics.c.run_id == runs.c.id, metrics.c.name == field.key, metrics.c.rank == lowest.c.rank),
-    )
-    value = sa.func.coalesce(sa.type_coerce(column, sa.Double), 0.0)
-    return [sa.case((column.is_not(None), 0), else_=1), value], source
+    # One column for value and absence together, since each mention is evaluated anew.
+    return [sa.func.coalesce(value, MISSING[falls])], runs

@@ -272,8 +272,11 @@ def _compare(field: Field, symbol: str, value: str | float | bool, position: int
             number = _wants_number(field, value, position)
             metrics = schema.metrics
             column = metrics.c.n_points if field.name == "n" else metrics.c[field.name]
-            matching = sa.select(metrics.c.run_id).where(metrics.c.name == field.key, compare(column, number))
-            return runs.c.id.in_(matching)
+            return (
+                sa.select(metrics.c.run_id)
+                .where(metrics.c.run_id == runs.c.id, metrics.c.name == field.key, compare(column, number))
+                .exists()
+            )
         case _:
             values = schema.run_values
             if isinstance(value, bool):
@@ -282,24 +285,27 @@ def _compare(field: Field, symbol: str, value: str | float | bool, position: int
                 test = compare(values.c.text, value)
             else:
                 test = compare(values.c.number, value)
-            return runs.c.id.in_(_values_of(field).where(test))
+            return _values_of(field).where(test).exists()
 
 
 def _values_of(field: Field) -> sa.Select[Any]:
+    """Select a run's value; asked run by run, which is faster than a list of all runs that match."""
     values = schema.run_values
-    return sa.select(values.c.run_id).where(values.c.source == field.name, values.c.key == field.key)
+    return sa.select(values.c.run_id).where(
+        values.c.source == field.name, values.c.key == field.key, values.c.run_id == runs.c.id
+    )
 
 
 def _contains(field: Field, value: str | float | bool, position: int, whole: bool = False) -> Condition:
     text = _wants_text(field, value, position)
     if field.kind == "tags":
         tags = schema.run_tags
-        return runs.c.id.in_(sa.select(tags.c.run_id).where(tags.c.tag == text))
+        return sa.select(tags.c.run_id).where(tags.c.run_id == runs.c.id, tags.c.tag == text).exists()
     if field.kind == "text":
         return sa.func.lower(_TEXTS[field.name]).contains(text.lower(), autoescape=True)
     if field.kind == "value":
         column = sa.func.lower(schema.run_values.c.text)
-        return runs.c.id.in_(_values_of(field).where(column.contains(text.lower(), autoescape=True)))
+        return _values_of(field).where(column.contains(text.lower(), autoescape=True)).exists()
     word = "in" if whole else "contains"
     raise FilterError(
         f"{word} works on texts and tags, not on {field.name} at {field.position}", field.position
@@ -310,7 +316,7 @@ def _truth(field: Field) -> Condition:
     if field.kind == "archived":
         return runs.c.archived == sa.true()
     if field.kind == "value":
-        return runs.c.id.in_(_values_of(field).where(schema.run_values.c.text == "true"))
+        return _values_of(field).where(schema.run_values.c.text == "true").exists()
     raise FilterError(f"{field.name} at {field.position} must be compared with something", field.position)
 
 

@@ -182,8 +182,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_metrics")),
         sa.UniqueConstraint("run_id", "name", "rank", name=op.f("uq_metrics_run_id_name_rank")),
     )
+    op.create_index(
+        "ix_metrics_by_name", "metrics", ["name", "run_id", "max", "min", "last", "n_points"], unique=False
+    )
     op.create_index(op.f("ix_metrics_n_short_blocks"), "metrics", ["n_short_blocks"], unique=False)
-    op.create_index(op.f("ix_metrics_name_run_id"), "metrics", ["name", "run_id"], unique=False)
     op.create_index(op.f("ix_metrics_revision"), "metrics", ["revision"], unique=False)
     op.create_index(op.f("ix_metrics_run_id_ordinal"), "metrics", ["run_id", "ordinal"], unique=False)
     op.create_table(
@@ -207,16 +209,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "source", "key", name=op.f("pk_run_values")),
     )
     op.create_index(
-        op.f("ix_run_values_source_key_number_run_id"),
-        "run_values",
-        ["source", "key", "number", "run_id"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_run_values_source_key_text_run_id"),
-        "run_values",
-        ["source", "key", "text", "run_id"],
-        unique=False,
+        "ix_run_values_by_key", "run_values", ["source", "key", "run_id", "number", "text"], unique=False
     )
     op.create_table(
         "writers",

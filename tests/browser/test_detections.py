@@ -58,10 +58,10 @@ def test_the_epoch_slider_moves_the_boxes(run: str, open_page: Callable[..., Pag
     page = open_page(f"/runs/{run}?tab=detections&stage=0")
     slider = page.locator("#epoch")
     expect(page.get_by_role("tab", name="det12").locator("b")).to_have_text("4")
-    page.wait_for_function("document.querySelector('.photograph canvas').width > 0")
+    page.wait_for_function("() => document.querySelector('.stage-pane canvas')?.width > 300")
     shown = page.evaluate("document.querySelector('.stage-pane canvas').toDataURL()")
     fetched: list[str] = []
-    page.on("request", lambda request: fetched.append(request.url))
+    page.on("request", lambda request: "/api/" in request.url and fetched.append(request.url))
     slider.focus()
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("tab", name="det12").locator("b")).to_have_text("3")
@@ -92,7 +92,7 @@ def test_a_window_is_followed_through_the_stages(run: str, open_page: Callable[.
     """Pointing at a window shows its score, and what calibration did to it."""
     page = open_page(f"/runs/{run}?tab=detections&stage=1")
     canvas = page.locator(".stage-pane canvas")
-    page.wait_for_function("document.querySelector('.stage-pane canvas').width > 0")
+    page.wait_for_function("() => document.querySelector('.stage-pane canvas')?.width > 300")
     frame = canvas.bounding_box()
     assert frame is not None
     canvas.hover(position={"x": frame["width"] * 60 / 128, "y": frame["height"] * 31 / 96})

@@ -54,7 +54,7 @@ def test_nan_is_marked_where_it_happened(open_page: Callable[..., Page], script:
     logger.flush()
     page = open_page("/")
     page.wait_for_function(
-        "window.deepevent.charts()[0]?.traces.some((t) => t.role === 'nonfinite' && t.x.join() === '1,3')"
+        "() => window.deepevent.charts()[0]?.traces.some((t) => t.role === 'nonfinite' && `${t.x}` === '1,3')"
     )
     expect(page.get_by_text("2 non-finite values")).to_be_visible()
 
@@ -95,10 +95,39 @@ def test_smoothing_keeps_the_raw_curve_behind(
     logger.flush()
     page = open_page("/?smooth=0.9")
     page.wait_for_function(
-        "window.deepevent.charts().some((c) => c.traces.some((t) => t.role === 'raw' && t.y.length === 20))"
+        "() => window.deepevent.charts()[0]?.traces.some((t) => t.role === 'raw' && t.y.length === 20)"
     )
     traces = page.evaluate("window.deepevent.charts()")[0]["traces"]
     raw = next(t["y"] for t in traces if t["role"] == "raw")
     smooth = next(t["y"] for t in traces if t["role"] == "validation")
     assert raw == [step % 2 for step in range(20)]
     assert max(smooth[5:]) - min(smooth[5:]) < 0.5
+    drawn = page.locator(".plot .trace").evaluate_all(
+        "all => all.map((one) => getComputedStyle(one).opacity)"
+    )
+    assert sorted(map(float, drawn))[0] < 0.5
+    assert sorted(map(float, drawn))[-1] == 1
+
+
+def test_zooming_reads_the_range_again(open_page: Callable[..., Page], script: Callable[..., Any]) -> None:
+    """A dragged range is fetched at its own resolution, stays while points arrive, and can be undone."""
+    logger = script(name="long")
+    for step in range(200):
+        logger.log(step, val__loss=1 / (step + 1))
+    logger.flush()
+    page = open_page("/")
+    page.wait_for_function("() => window.deepevent.charts()[0]?.traces[0]?.x.length === 200")
+    frame = page.locator(".plot .nsewdrag").first.bounding_box()
+    assert frame is not None
+    y = frame["y"] + frame["height"] / 2
+    page.mouse.move(frame["x"] + frame["width"] * 0.25, y)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] * 0.5, y, steps=4)
+    with page.expect_request(lambda request: request.url.endswith("/curves")) as asked:
+        page.mouse.up()
+    question = asked.value.post_data_json
+    assert 40 < question["from"] < 60
+    assert 90 < question["to"] < 110
+    page.wait_for_function("() => window.deepevent.charts()[0].traces[0]?.x.length < 70")
+    page.get_by_role("button", name="whole range").click()
+    page.wait_for_function("() => window.deepevent.charts()[0].traces[0]?.x.length === 200")

@@ -24,6 +24,16 @@ def test_a_stranger_is_told_how_to_get_a_link(open_page: Callable[..., Page]) ->
     expect(page.get_by_text("deepevent token link")).to_be_visible()
 
 
+def test_signing_in_goes_on_to_the_wanted_page(open_page: Callable[..., Page], server: Any) -> None:
+    """A link to a page works for whoever has to sign in first."""
+    code = server.call("POST", "/api/v1/session/codes").json()["code"]
+    page = open_page("/settings?theme=x", signed_in=False)
+    page.get_by_label("Link or code").fill(f"{server.url}/signin#{code}")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    assert page.url == f"{server.url}/settings?theme=x"
+
+
 def test_a_used_code_is_refused_with_a_reason(open_page: Callable[..., Page]) -> None:
     """The server's own sentence is shown, and another code can be typed."""
     page = open_page("/signin#not-a-code", signed_in=False)

@@ -34,7 +34,8 @@ def main() -> None:
     while not (folder / f"{args.segments:06d}.seg").exists():
         journal.log({"value": value_of(step)}, step)
         step += 1
-    journal.close()
+    journal.seal()
+    journal.release()
     print(run_id, step)
 
 

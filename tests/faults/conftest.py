@@ -47,10 +47,19 @@ def faulty_server(tmp_path: Path, world: Any) -> Iterator[Any]:
     server.kill()
 
 
+@pytest.fixture(scope="session")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory, world: Any) -> Iterator[Any]:
+    """A running server for all tests that do no harm to it: only the way to it is faulty, or the script."""
+    server = world.Server(tmp_path_factory.mktemp("lasting") / "server")
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def proxy(faulty_server: Any, proxies: Any) -> Iterator[Any]:
-    """A proxy before that server, with fair weather."""
-    made = proxies.Proxy(faulty_server.port)
+def proxy(lasting_server: Any, proxies: Any) -> Iterator[Any]:
+    """A proxy before the lasting server, with fair weather."""
+    made = proxies.Proxy(lasting_server.port)
     yield made
     made.close()
 

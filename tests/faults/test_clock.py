@@ -50,11 +50,11 @@ def test_shim_shifts_the_clock(clock: Any, world: Any) -> None:
     assert abs(float(out.stdout) - (time.time() - DAY_S)) < 60
 
 
-def test_clock_of_a_script(tmp_path: Path, world: Any, faulty_server: Any, settle: Any, clock: Any) -> None:
+def test_clock_of_a_script(tmp_path: Path, world: Any, lasting_server: Any, settle: Any, clock: Any) -> None:
     """A script whose clock goes back a day and forward two loses and doubles nothing and keeps its order."""
     shift, environment = clock
     script = world.Script(
-        faulty_server.home,
+        lasting_server.home,
         tmp_path / "one.ledger",
         *("--count", "3000", "--pause", "0.0003"),
         **environment,
@@ -63,8 +63,8 @@ def test_clock_of_a_script(tmp_path: Path, world: Any, faulty_server: Any, settl
         script.wait_for(seen)
         shift(seconds)
     script.finish()
-    settle(faulty_server.home, script.run_id, [(0, script.handed, script.returned)])
-    steps = [step for step, _ in world.stored_steps(faulty_server.home, script.run_id)]
+    settle(lasting_server.home, script.run_id, [(0, script.handed, script.returned)])
+    steps = [step for step, _ in world.stored_steps(lasting_server.home, script.run_id)]
     assert steps == sorted(steps)
 
 

@@ -13,20 +13,22 @@ pytestmark = pytest.mark.timeout(600)
 LONGEST_LIFE_S = 0.15
 
 
-def test_kill_script(tmp_path: Path, world: Any, faulty_server: Any, settle: Any, n_kills: int) -> None:
+def test_kill_script(tmp_path: Path, world: Any, lasting_server: Any, settle: Any, n_kills: int) -> None:
     """A run that is killed and resumed again and again holds every point of every life exactly once."""
     chance = random.Random(1)
     run_id, first, spans = None, 0, []
     for life in range(n_kills):
         resume = ["--resume", run_id] if run_id else []
-        script = world.Script(faulty_server.home, tmp_path / f"{life}.ledger", "--first", str(first), *resume)
+        script = world.Script(
+            lasting_server.home, tmp_path / f"{life}.ledger", "--first", str(first), *resume
+        )
         script.wait_for(first)
         time.sleep(chance.uniform(0, LONGEST_LIFE_S))  # the random moment is the fault
         script.kill()
         spans.append((first, script.handed, script.returned))
         run_id, first = script.run_id, script.handed + 1
     last = world.Script(
-        faulty_server.home,
+        lasting_server.home,
         tmp_path / "last.ledger",
         "--first",
         str(first),
@@ -37,8 +39,8 @@ def test_kill_script(tmp_path: Path, world: Any, faulty_server: Any, settle: Any
     )
     last.finish()
     spans.append((first, last.handed, last.returned))
-    world.sync(faulty_server.home)
-    settle(faulty_server.home, run_id, spans, kills=n_kills)
+    world.sync(lasting_server.home)
+    settle(lasting_server.home, run_id, spans, kills=n_kills)
 
 
 def test_kill_server(tmp_path: Path, world: Any, faulty_server: Any, settle: Any, n_kills: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.timeout(180)
-POINTS = 20_000
+POINTS = 8_000
 
 
 def remote(server: Any, proxy: Any) -> dict[str, str]:
@@ -52,7 +52,7 @@ def log_through(
 def test_storm(
     tmp_path: Path,
     world: Any,
-    faulty_server: Any,
+    lasting_server: Any,
     proxy: Any,
     settle: Any,
     weather: Any,
@@ -64,12 +64,12 @@ def test_storm(
         proxy.weather = weather(**storm)
         proxy.drop_connections()
 
-    log_through(tmp_path, world, faulty_server, proxy, settle, begin)
+    log_through(tmp_path, world, lasting_server, proxy, settle, begin)
     assert proxy.n_connections > 1
 
 
 def test_random_cuts(
-    tmp_path: Path, world: Any, faulty_server: Any, proxy: Any, settle: Any, weather: Any
+    tmp_path: Path, world: Any, lasting_server: Any, proxy: Any, settle: Any, weather: Any
 ) -> None:
     """Connections that die after a random number of bytes, either way, thirty times over."""
     chance = random.Random(5)
@@ -77,7 +77,7 @@ def test_random_cuts(
         tmp_path / "elsewhere",
         tmp_path / "one.ledger",
         *("--pause", "0.0002"),
-        **remote(faulty_server, proxy),
+        **remote(lasting_server, proxy),
     )
     script.wait_for(0)
     for _ in range(30):
@@ -93,13 +93,13 @@ def test_random_cuts(
             time.sleep(0.01)
     proxy.weather = weather()
     script.kill()
-    world.sync(tmp_path / "elsewhere", **remote(faulty_server, proxy))
-    settle(faulty_server.home, script.run_id, [(0, script.handed, script.returned)], kills=1)
+    world.sync(tmp_path / "elsewhere", **remote(lasting_server, proxy))
+    settle(lasting_server.home, script.run_id, [(0, script.handed, script.returned)], kills=1)
     assert proxy.n_cut > 5
 
 
 def test_silence(
-    tmp_path: Path, world: Any, faulty_server: Any, proxy: Any, settle: Any, weather: Any
+    tmp_path: Path, world: Any, lasting_server: Any, proxy: Any, settle: Any, weather: Any
 ) -> None:
     """A server that accepts and never answers keeps no script from ending, and its points arrive later."""
     proxy.weather = weather(silent=True)
@@ -107,7 +107,7 @@ def test_silence(
         tmp_path / "elsewhere",
         tmp_path / "one.ledger",
         *("--count", "1000", "--wait", "1"),
-        **remote(faulty_server, proxy),
+        **remote(lasting_server, proxy),
         DEEPEVENT_EXIT_TIMEOUT="2",
     )
     started = time.monotonic()
@@ -115,8 +115,8 @@ def test_silence(
     script.finish(limit_s=60)
     assert time.monotonic() - started < 30, "the exit must not wait for a silent server"
     proxy.weather = weather()
-    world.sync(tmp_path / "elsewhere", **remote(faulty_server, proxy))
-    settle(faulty_server.home, script.run_id, [(0, script.handed, script.returned)])
+    world.sync(tmp_path / "elsewhere", **remote(lasting_server, proxy))
+    settle(lasting_server.home, script.run_id, [(0, script.handed, script.returned)])
 
 
 def test_no_server_for_the_whole_run(tmp_path: Path, world: Any, settle: Any) -> None:

@@ -107,12 +107,12 @@ def test_disk_of_the_script_is_full(tmp_path: Path, world: Any, small_disk: Smal
         server.kill()
 
 
-def test_database_locked(tmp_path: Path, world: Any, faulty_server: Any, settle: Any) -> None:
+def test_database_locked(tmp_path: Path, world: Any, lasting_server: Any, settle: Any) -> None:
     """Another process holds the database for longer than the store waits; all points are there afterwards."""
-    script = world.Script(faulty_server.home, tmp_path / "one.ledger", "--pause", "0.0005")
+    script = world.Script(lasting_server.home, tmp_path / "one.ledger", "--pause", "0.0005")
     script.wait_for(200)
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(faulty_server.home / "deepevent.db")],
+        [sys.executable, "-c", HOLDER, str(lasting_server.home / "deepevent.db")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -123,8 +123,8 @@ def test_database_locked(tmp_path: Path, world: Any, faulty_server: Any, settle:
     holder.communicate("release\n", timeout=30)
     script.wait_for(script.returned + 200)
     script.kill()
-    world.sync(faulty_server.home)
-    settle(faulty_server.home, script.run_id, [(0, script.handed, script.returned)], kills=1)
+    world.sync(lasting_server.home)
+    settle(lasting_server.home, script.run_id, [(0, script.handed, script.returned)], kills=1)
 
 
 def test_thousands_of_spooled_batches(tmp_path: Path, world: Any, settle: Any) -> None:

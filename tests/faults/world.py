@@ -185,8 +185,12 @@ def stored_steps(home: Path, run_id: str, rank: int = 0) -> list[tuple[int, floa
     """Read every raw point of the run's one metric out of a home's store, in order of arrival."""
     database = connection.open_database(f"sqlite:///{home / 'deepevent.db'}")
     try:
-        points = curves.read_points(database, run_id, "value", rank=rank)
-        return list(zip((int(s) for s in points.steps), (float(v) for v in points.values), strict=True))
+        found: list[tuple[int, float]] = []
+        while True:
+            points = curves.read_points(database, run_id, "value", rank=rank, after_index=len(found))
+            if not len(points.steps):
+                return found
+            found += zip(map(int, points.steps), map(float, points.values), strict=True)
     finally:
         database.close()
 

@@ -25,8 +25,8 @@ HELP = "start a server and watch a real training in it"
 
 NETS = ("det12", "cal12")
 EPOCHS = 30
-# Long enough for the curves to be watched, short enough for two cores: about a second and a half an epoch.
-CROPS_PER_EPOCH = 24_576
+# Long enough for the curves to be watched, short enough for two cores: one to two seconds an epoch.
+CROPS_PER_EPOCH = 28_672
 POLL_S = 0.1
 STOP_TIMEOUT_S = 20.0
 _NOTE = (

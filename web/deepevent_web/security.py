@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.http import parse_cookie
@@ -178,7 +179,10 @@ class Gate:
     def _stranger(self, environ: Environ, route: Route | HTTPException) -> Problem:
         path = environ["PATH_INFO"]
         if isinstance(route, Route) and route.role == "page":
-            return Problem(303, "sign in first", headers={"Location": "/signin"})
+            query = environ.get("QUERY_STRING", "")
+            wanted = quote(f"{path}?{query}" if query else path, safe="/")
+            location = "/signin" if wanted == "/" else f"/signin?next={wanted}"
+            return Problem(303, "sign in first", headers={"Location": location})
         if isinstance(route, NotFound) and not path.startswith(("/api", SOCKET_PATH)):
             return problems.not_found("this page")
         return Problem(

@@ -106,7 +106,7 @@ export function ChartCard({ title, section, metrics, runs, colours, series }) {
     ${failure || status.error ? html`<p class="chart-note bad" role="alert">${(failure || status.error).message}</p>` : null}
     ${status.nonfinite || status.hidden ? html`<footer>
       ${status.nonfinite ? html`<span class="bad">${status.nonfinite} non-finite ${status.nonfinite === 1 ? "value" : "values"}</span>` : null}
-      ${status.hidden ? html`<span class="warn">${status.hidden} values ≤ 0 have no place on a log scale</span>` : null}
+      ${status.hidden ? html`<span class="warn">${status.hidden} ${status.hidden === 1 ? "value ≤ 0 has" : "values ≤ 0 have"} no place on a log scale</span>` : null}
     </footer>` : null}
   </article>`;
 }

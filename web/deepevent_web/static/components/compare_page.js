@@ -76,7 +76,7 @@ export function ComparePage() {
   const runs = ids.map((id) => opened.value.get(id)).filter(Boolean);
   return html`<header class="bar"><h1>Compare</h1><${Picker} ids=${ids} /></header>
     <main class="content">
-      ${ids.length === 0 ? html`<${Empty} title="Nothing to compare yet" command="deepevent runs">Add runs above. Their differing settings, best values and curves then stand side by side.<//>` : null}
+      ${ids.length === 0 ? html`<${Empty} title="Nothing to compare yet" command="deepevent compare RUN RUN">Add runs above. Their differing settings, best values and curves then stand side by side; in a terminal likewise:<//>` : null}
       ${state.error ? html`<${Failed} error=${state.error} />` : null}
       ${ids.length && state.loading ? html`<${Waiting} what="the runs" />` : null}
       ${runs.length ? html`<${Table} runs=${runs} colours=${colours.value} ids=${ids} differences=${state.differences} /><${ChartControls} /><${ChartGrid} runs=${runs} colours=${colours.value} />` : null}

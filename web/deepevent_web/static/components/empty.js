@@ -19,9 +19,9 @@ export function Command({ text }) {
   return html`<div class="command"><pre><code>${text}</code></pre><button class="button small" onClick=${copy}>${copied ? "Copied" : "Copy"}</button></div>`;
 }
 
-/** @param {{title: string, command?: string, children?: unknown}} props */
-export function Empty({ title, command, children }) {
-  return html`<section class="empty"><h2>${title}</h2>${children ? html`<p>${children}</p>` : null}${command ? html`<${Command} text=${command} />` : null}</section>`;
+/** @param {{title: string, command?: string, children?: unknown, below?: boolean}} props `below`: room above for what hangs there */
+export function Empty({ title, command, children, below = false }) {
+  return html`<section class=${`empty ${below ? "below" : ""}`}><h2>${title}</h2>${children ? html`<p>${children}</p>` : null}${command ? html`<${Command} text=${command} />` : null}</section>`;
 }
 
 /** An answer that did not come. @param {{error: Error, retry?: () => void}} props */

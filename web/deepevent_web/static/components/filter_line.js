@@ -20,9 +20,8 @@ const EXAMPLES = [
 
 /** Where in the text the server saw the mistake, if it says so. */
 function placeOf(problem) {
-  const { position, column, offset } = problem.body || {};
-  const found = position ?? offset ?? (column !== undefined ? column - 1 : undefined);
-  return Number.isInteger(found) ? found : null;
+  const position = problem.errors.find((error) => error.field === "filter")?.position;
+  return Number.isInteger(position) ? position : null;
 }
 
 function Mistake({ problem, text }) {

@@ -44,7 +44,7 @@ export function Logs({ run }) {
   }, [lines]);
   if (error && !lines?.length) return html`<${Failed} error=${error} />`;
   if (lines === null) return html`<${Waiting} what="the log" />`;
-  if (lines.length === 0) return html`<${Empty} title="Nothing was printed" command="deepevent run -- python train.py">Started this way, what a script prints is kept with its run.<//>`;
+  if (lines.length === 0) return html`<${Empty} title="No log lines">The script of this run sent none.<//>`;
   const onScroll = () => (atEnd.current = pane.current.scrollTop + pane.current.clientHeight > pane.current.scrollHeight - 40);
   return html`<div class="logs" ref=${pane} onScroll=${onScroll} tabindex="0" role="log" aria-label="Log">${lines.map((line) => html`<div key=${line.index} class=${line.stream}>${line.text.replace(/\n$/, "")}</div>`)}</div>`;
 }

@@ -62,6 +62,7 @@ export function RunTable({ rows, colours }) {
   const pane = useRef(null);
   const [view, setView] = useState({ top: 0, height: 900 });
   const measure = () => {
+    if (!pane.current) return;
     const { scrollTop, clientHeight, scrollHeight } = pane.current;
     setView({ top: scrollTop, height: clientHeight });
     if (scrollTop + clientHeight > scrollHeight - 20 * ROW_PX) loadMore();
@@ -72,6 +73,7 @@ export function RunTable({ rows, colours }) {
     sized.observe(pane.current);
     return () => sized.disconnect();
   }, []);
+  useEffect(() => void (pane.current.scrollTop = 0), [param("sort"), param("filter")]);
   const chosen = columns(rows);
   const several = new Set(rows.map((run) => run.project)).size > 1;
   const first = Math.max(0, Math.floor(view.top / ROW_PX) - SPARE_ROWS);

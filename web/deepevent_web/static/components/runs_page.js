@@ -68,7 +68,7 @@ export function RunsPage() {
       <section class="table-pane" aria-label="Runs">
         ${error && rows.length === 0 && error.status !== 422 ? html`<${Failed} error=${error} retry=${() => loadRuns()} />` : null}
         ${loading && rows.length === 0 ? html`<${Waiting} what="runs" />` : null}
-        ${error?.status === 422 && rows.length === 0 ? html`<${Empty} title="The filter is not understood">The place is marked above. <a href=${href("/", { sort })}>Show all runs</a><//>` : null}
+        ${error?.status === 422 && rows.length === 0 ? html`<${Empty} title="The filter is not understood" below>The place is marked above. <a href=${href("/", { sort })}>Show all runs</a><//>` : null}
         ${nothing ? html`<${Empty} title="No run matches">The filter leaves none. <a href=${href("/", { sort })}>Show all runs</a><//>` : null}
         ${rows.length ? html`<${RunTable} rows=${rows} colours=${colours.value} />` : null}
       </section>
