@@ -12,8 +12,9 @@ from deepevent.endpoint import Endpoint
 from deepevent.ids import new_id
 from deepevent.jsontext import plain, plain_key
 from deepevent.labels import NOTES_LIMIT, clean_label, clean_tags, fitting
+from deepevent.liveruns import live_runs, remember_run
 from deepevent.notices import say, say_once
-from deepevent.run import Run, live_runs, remember_run, set_tags
+from deepevent.run import Run, set_tags
 from deepevent.runids import find_run_id, shared_run_id
 from deepevent.segment import SEGMENT_SIZE
 from deepevent.settings import Settings

@@ -15,7 +15,7 @@ import deepevent
 from deepevent import notices, wire
 from deepevent.ids import new_id
 from deepevent.journal import Journal
-from deepevent.run import live_runs
+from deepevent.liveruns import live_runs
 from deepevent.segment import SegmentHeader, scan_segment, segment_name, segment_numbers
 
 RUN_EVENT = {"type": "run", "name": "a run"}
