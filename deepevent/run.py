@@ -12,6 +12,7 @@ import sys
 import time
 
 from deepevent.harmless import harmless
+from deepevent.jsontext import plain
 from deepevent.liveruns import forget_run, live_runs
 from deepevent.notices import say_once
 from deepevent.runmedia import MediaLogging
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     from deepevent.endpoint import Endpoint
     from deepevent.journal import Journal
+    from deepevent.observer import Observer
     from deepevent.settings import Settings
     from deepevent.shipper import Shipper
+    from deepevent.tee import Tees
 
 STATUSES = ("completed", "failed", "stopped")
 LEVELS = ("info", "warning", "error")
@@ -84,6 +87,8 @@ class Run(MediaLogging):
         self._in_background = in_background
         self._segment_size = segment_size
         self._shipper: Shipper | None = None
+        self._observer: Observer | None = None
+        self._tees: Tees | None = None
         self._journal: Journal | NoJournal | UnopenedJournal
         self.config = JournaledDict(self._record_config)
         self.summary = JournaledDict(self._record_summary)
@@ -155,6 +160,11 @@ class Run(MediaLogging):
         """Replace the run's notes."""
         self._journal.append_event({"type": "notes", "notes": str(notes)})
 
+    @harmless
+    def record_environment(self, values: dict[str, object]) -> None:
+        """Say more of what the run runs on; merged into what is known, key by key."""
+        self._journal.append_event({"type": "environment", "values": plain(values), "fills": False})
+
     @property
     def folder(self) -> str:
         """Where this process's part of the run lies in the spool."""
@@ -178,6 +188,41 @@ class Run(MediaLogging):
         self._endpoint.refresh()
         return f"{self._endpoint.url}/runs/{self.id}" if self._endpoint.url else None
 
+    def observe(self, *, captures: bool, samples: bool, fills: bool) -> None:
+        """Find out in the background what the run runs on, and how busy the machine is.
+
+        Args:
+            captures: commit, packages, machine.
+            samples: CPU, memory, disk, network, GPUs, every few seconds.
+            fills: what was found out only fills in what nobody else has said.
+        """
+        settings, journal = self.settings, self._journal
+        interval_s = settings.system_interval_s if samples else 0.0
+        captures = captures and settings.capture
+        if isinstance(journal, NoJournal) or not (captures or interval_s):
+            return
+        from deepevent.observer import Observer
+
+        self._observer = Observer(
+            journal,  # type: ignore[arg-type]
+            captures=captures,
+            interval_s=interval_s,
+            fills=fills,
+            disk=settings.home,
+        )
+        try:
+            self._observer.start()
+        except RuntimeError as error:  # no thread can be started any more
+            self._observer = None
+            say_once("thread", f"the machine is not watched: {error}")
+
+    def capture_output(self) -> None:
+        """Log what this process prints from now on, line by line; the terminal gets it as before."""
+        if self._tees is None and not isinstance(self._journal, NoJournal):
+            from deepevent.tee import Tees
+
+            self._tees = Tees(self.log_output)
+
     # ---- The end -----------------------------------------------------------------------------------------
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -197,15 +242,17 @@ class Run(MediaLogging):
         Waits for the server no longer than DEEPEVENT_EXIT_TIMEOUT; what it does not have by then stays in the
         spool.
         """
-        self._finish(status, None)
+        self.finish_as(status, None)
 
     @harmless
-    def _finish(self, status: str, traceback: str | None) -> None:
+    def finish_as(self, status: str, traceback: str | None) -> None:
+        """End the run as `finish` does, and say what went wrong."""
         if self.finished:
             return
         if status not in STATUSES:
             raise ValueError(f"a run ends as one of {', '.join(STATUSES)}, got {status!r}")
         self.finished = True
+        self._stop_watching()
         journal = self._journal
         if self.finishes or traceback is not None:
             journal.append_event(
@@ -214,8 +261,16 @@ class Run(MediaLogging):
         self.close_writer()
         forget_run(self)
 
+    def _stop_watching(self) -> None:
+        if self._tees is not None:
+            self._tees.close()
+        if self._observer is not None:
+            self._observer.stop()
+        self._tees = self._observer = None
+
     def close_writer(self) -> None:
         """End this process's part of the run and leave the spool to whoever comes, without ending the run."""
+        self._stop_watching()
         journal, shipper = self._journal, self._shipper
         journal.seal()
         if shipper is not None and shipper.finish(self.settings.exit_timeout_s):
@@ -235,20 +290,23 @@ class Run(MediaLogging):
     def finish_with(self, error: BaseException | None) -> None:
         """End the run as a program does that ends with this exception, or with none."""
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-            self._finish("completed", None)
+            self.finish_as("completed", None)
         elif isinstance(error, KeyboardInterrupt):
-            self._finish("stopped", None)
+            self.finish_as("stopped", None)
         else:
             import traceback
 
             text = "".join(traceback.format_exception(error))
-            self._finish("failed", text[-TRACEBACK_LIMIT:])
+            self.finish_as("failed", text[-TRACEBACK_LIMIT:])
 
     # ---- Other processes ---------------------------------------------------------------------------------
 
     def enter_child(self) -> None:
         """After fork(), in the child: the first record opens a writer of its own."""
-        self._shipper = None
+        self._shipper = self._observer = None
+        if self._tees is not None:
+            self._tees.silence()
+            self._tees = None
         self.finishes = False
         if not isinstance(self._journal, NoJournal):
             self._journal = UnopenedJournal(self)
