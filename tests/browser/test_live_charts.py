@@ -102,6 +102,11 @@ def test_smoothing_keeps_the_raw_curve_behind(
     smooth = next(t["y"] for t in traces if t["role"] == "validation")
     assert raw == [step % 2 for step in range(20)]
     assert max(smooth[5:]) - min(smooth[5:]) < 0.5
+    drawn = page.locator(".plot .trace").evaluate_all(
+        "all => all.map((one) => getComputedStyle(one).opacity)"
+    )
+    assert sorted(map(float, drawn))[0] < 0.5
+    assert sorted(map(float, drawn))[-1] == 1
 
 
 def test_zooming_reads_the_range_again(open_page: Callable[..., Page], script: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ from flask import Flask
 
 from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
-from deepevent_web.api import blobs, curves, events, ingest, media, runs, session, system
+from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system
 from deepevent_web.seats import Seats
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
@@ -21,6 +21,8 @@ NOUNS = (
     curves.noun,
     media.noun,
     blobs.noun,
+    jobs.noun,
+    agents.noun,
     session.noun,
     system.noun,
     system.docs,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
-Role = Literal["public", "page", "any", "viewer", "logger", "operator"]
+Role = Literal["public", "page", "any", "viewer", "logger", "agent", "operator"]
 """Who may call: `public` everybody, `page` a signed-in browser (others are sent to the sign-in page),
 `any` everybody who is signed in, else the role of that name and the operator."""
 

@@ -12,6 +12,8 @@ const LEAST_INTERVAL_MS = 120;
 /** A chart may spend at most a third of the time drawing, and all charts together this much of a frame. */
 const COST_FACTOR = 2;
 const FRAME_BUDGET_MS = 40;
+/** What is left of the other runs' lines while one run is pointed at. */
+const FADED = 0.16;
 
 let plotly = null;
 /** Charts on the page: Map of the DOM node to what is drawn in it. */
@@ -119,7 +121,8 @@ function highlight(node, run) {
   const lit = (node.data || []).some((trace) => trace.meta.run === run);
   const drawn = (node.calcdata || []).map((calc) => calc[0].trace).filter((trace) => trace.visible === true);
   groups.forEach((group, i) => {
-    group.style.opacity = lit && drawn[i]?.meta?.run !== run ? 0.16 : "";
+    const own = drawn[i]?.opacity ?? 1;
+    group.style.opacity = lit && drawn[i]?.meta?.run !== run ? own * FADED : own;
   });
 }
 
