@@ -26,9 +26,15 @@ class ServerProcess:
         self._committer = ingest.Committer(self._db)
         store = blobs.BlobStore(plan.home / "blobs")
         self.services = Services(
-            self._db, self._committer, store, plan.policy, plan.address, Terms(plan.lease_s, plan.lease_s / 3)
+            self._db,
+            self._committer,
+            store,
+            plan.policy,
+            plan.address,
+            Seats(plan.viewers, plan.viewers_per_address),
+            Terms(plan.lease_s, plan.lease_s / 3),
         )
-        application = create_app(self.services, Seats(plan.viewers, plan.viewers_per_address))
+        application = create_app(self.services)
         self.wsgi: Flask = application.wsgi
         self._tail = application.tail
         self._housekeeping = Housekeeping(plan.home, chores(self.services, plan.home))

@@ -51,7 +51,7 @@ class Route:
     @property
     def documented(self) -> bool:
         """Whether the route belongs to the HTTP API (the others are pages and files)."""
-        return self.rule.startswith("/api") or self.rule in {"/healthz", "/readyz"}
+        return self.rule.startswith("/api") or self.rule in {"/healthz", "/readyz", "/metrics"}
 
 
 Handler = Callable[..., ResponseReturnValue]

@@ -10,6 +10,7 @@ from flask import current_app, request
 
 from deepevent.store.leases import TERMS, Terms
 from deepevent_web.policy import Policy
+from deepevent_web.seats import Seats
 from deepevent_web.sessions import Guesses
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Services:
     blobs: BlobStore
     policy: Policy
     address: str
+    seats: Seats = field(default_factory=Seats)
     terms: Terms = TERMS
     guesses: Guesses = field(default_factory=Guesses)
     stopping: threading.Event = field(default_factory=threading.Event)
