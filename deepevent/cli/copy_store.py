@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-HELP = "copy a store into an empty one (SQLite to PostgreSQL or back), verified by counts and checksums."
+HELP = "copy a store into an empty one (SQLite to PostgreSQL or back), verified by counts and checksums"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deepevent.store.blobs import BlobStore
     from deepevent.store.connection import Database
 
-HELP = "check the store, its blobs and the spool; --repair puts right what can be put right."
+HELP = "check the store, its blobs and the spool; --repair puts right what can be put right"
 BLOBS_FOLDER = "blobs"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-HELP = "upgrade a store to this version's tables, with a copy of a SQLite file before."
+HELP = "upgrade a store to this version's tables, with a copy of a SQLite file before"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
