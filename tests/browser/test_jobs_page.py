@@ -30,7 +30,8 @@ def start_agent(server: Any, tmp_path: Path) -> Iterator[Callable[[], None]]:
     recipes.write_text(RECIPES)
 
     def start() -> None:
-        command = [Path(sys.executable).with_name("deepevent"), "agent", "--recipes", recipes]
+        program = str(Path(sys.executable).with_name("deepevent"))
+        command = [program, "agent", "--recipes", str(recipes)]
         options = ["--no-own-recipes", "--name", "desk", "--slots", "2", "--grace", "1"]
         started.append(
             subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -45,7 +46,7 @@ def start_agent(server: Any, tmp_path: Path) -> Iterator[Callable[[], None]]:
 def test_a_job_goes_from_the_form_to_its_run(
     start_agent: Callable[[], None], open_page: Callable[..., Page]
 ) -> None:
-    """Agent, form, mistake, stop, requeue, clone and the link to the run, on one page that is never reloaded."""
+    """Form, mistake, stop, requeue, clone and the link to its run, on a page that is never reloaded."""
     page = open_page("/jobs")
     expect(page.get_by_role("heading", name="No agent is there")).to_be_visible()
     expect(page.get_by_text("deepevent agent --slots 2")).to_be_visible()

@@ -21,7 +21,8 @@ const MOST_LABELLED = 12;
 const HOW_TO = `run.log_detections("samples", image, {
     "truth": [[40, 30, 96, 86]], "train": False,
     "stages": [{"name": "det12", "kind": "classify",
-                "boxes": [[38, 28, 98, 88]], "scores": [0.91], "parents": [-1]}],
+                "boxes": [[38, 28, 98, 88]],
+                "scores": [0.91], "parents": [-1]}],
 }, step=epoch)`;
 
 /** @param {{run: string}} props */
