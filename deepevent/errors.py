@@ -19,6 +19,7 @@ DeepEventError
 │   └── ArchiveUnsafe      an archive holds a path, a link or a size that is refused
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
+    │   └── StoreOverloaded more arrives than can be committed
     ├── StoreTooNew        made by a newer DeepEvent
     ├── SequenceGap        a batch starts after `expected`
     ├── RunNotFound
@@ -166,6 +167,10 @@ class StoreBusy(StoreError):
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class StoreOverloaded(StoreBusy):
+    """More batches wait than the server keeps in memory."""
 
 
 class StoreTooNew(StoreError):

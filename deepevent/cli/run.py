@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from deepevent.run import Run
 
-HELP = "Run a command as a run: its output, exit code, commit, packages and the machine's load."
+HELP = "run a command as a run: its output, exit code, commit, packages and the machine's load"
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # what a shell says
 SIGNALLED = 128
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
