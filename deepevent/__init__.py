@@ -24,7 +24,7 @@ __all__ = ["DeepEventError", "Run", "current_run", "finish", "log", "start"]
 
 def current_run() -> Run | None:
     """Return the process's current run: the newest one that is not finished."""
-    from deepevent.run import live_runs
+    from deepevent.liveruns import live_runs
 
     return live_runs[-1] if live_runs else None
 

@@ -2,6 +2,9 @@
 
 DeepEventError
 ├── SettingsError          a flag, variable or settings file has a value that cannot be used
+│   └── RecipeInvalid      a deepevent.toml declares something that cannot be used (all its problems)
+├── ParametersInvalid      a job's parameters do not fit its recipe (each by name)
+├── JobRefused             an agent will not run this job: unknown recipe, commands not allowed
 ├── JournalError           the spool could not be written or read
 │   └── RecordDamaged      a record's CRC or size is wrong
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
@@ -16,10 +19,15 @@ DeepEventError
 │   └── ArchiveUnsafe      an archive holds a path, a link or a size that is refused
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
+    │   └── StoreOverloaded more arrives than can be committed
     ├── StoreTooNew        made by a newer DeepEvent
     ├── SequenceGap        a batch starts after `expected`
     ├── RunNotFound
     ├── RunDeleted
+    ├── JobNotFound
+    ├── AgentNotFound
+    ├── LeaseLost          the job was given to another attempt: this one's fence is old
+    ├── JobConflict        the job's state does not allow this
     ├── FilterError        a filter or sort key with a mistake, at `position`
     ├── QueryInvalid       a curve was asked for in a way that has no answer
     └── BlobInvalid        a blob whose content is not what its hash says, or that is too large
@@ -36,6 +44,34 @@ class DeepEventError(Exception):
 
 class SettingsError(DeepEventError):
     """A flag, variable or settings file has a value that cannot be used."""
+
+
+class RecipeInvalid(SettingsError):
+    """A recipe file declares something that cannot be used.
+
+    Attributes:
+        problems: one sentence each, in the order of the file.
+    """
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        super().__init__(f"{source} cannot be used: " + "; ".join(problems))
+        self.problems = problems
+
+
+class ParametersInvalid(DeepEventError):
+    """A job's parameters do not fit its recipe.
+
+    Attributes:
+        problems: what is wrong, by parameter.
+    """
+
+    def __init__(self, recipe: str, problems: dict[str, str]) -> None:
+        super().__init__(f"recipe {recipe!r}: " + "; ".join(f"{k} {v}" for k, v in problems.items()))
+        self.problems = problems
+
+
+class JobRefused(DeepEventError):
+    """An agent will not run this job."""
 
 
 class JournalError(DeepEventError):
@@ -133,6 +169,10 @@ class StoreBusy(StoreError):
         self.retry_after_s = retry_after_s
 
 
+class StoreOverloaded(StoreBusy):
+    """More batches wait than the server keeps in memory."""
+
+
 class StoreTooNew(StoreError):
     """The database was made by a newer DeepEvent."""
 
@@ -151,6 +191,22 @@ class RunNotFound(StoreError):
 
 class RunDeleted(StoreError):
     """The run was deleted; nothing more is taken for it."""
+
+
+class JobNotFound(StoreError):
+    """No job has this number."""
+
+
+class AgentNotFound(StoreError):
+    """No agent has this id; it must register again."""
+
+
+class LeaseLost(StoreError):
+    """The job went to another attempt, or has ended: what comes with this fence is refused."""
+
+
+class JobConflict(StoreError):
+    """The job's state does not allow what was asked."""
 
 
 class FilterError(StoreError):

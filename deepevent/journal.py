@@ -189,6 +189,15 @@ class Journal(RecordWriter):
                 if kept:
                     self._do(self._write_points, tuple(kept), step, when, numbers)
 
+    def append_points(self, values: Mapping[str, float], step: int) -> None:
+        """Write numbers that are not the script's own: they do not move its count of steps."""
+        self._do(self._append_points, dict(values), step, now())
+
+    def _append_points(self, values: dict[str, float], step: int, when: float) -> None:
+        names = [name for name in values if name in self._names or self._admit(name)]
+        if names and not self._closed:
+            self._write_points(tuple(names), step, when, [values[name] for name in names])
+
     def append_event(self, event: Mapping[str, object]) -> None:
         """Write an event; `event` holds plain JSON values only.
 

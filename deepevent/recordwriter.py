@@ -10,36 +10,22 @@ action waits in `_pending` until the outer one is done), and forked children (th
 and open their own).
 """
 
-# Plain os functions: pathlib would be a fifth of the start of `deepevent log`.
-# ruff: noqa: PTH104, PTH112, PTH118, PTH123, PTH208
-
 from __future__ import annotations
 
 import _thread
-import os
 from struct import Struct
 from time import monotonic
 from time import time as now
 from zlib import crc32
 
-from deepevent.blobfiles import keep_bytes, keep_file
 from deepevent.jsontext import dumps
 from deepevent.memoryring import MemoryRing
 from deepevent.notices import say_once
-from deepevent.segment import (
-    END_OFFSET,
-    SEGMENT_HEADER_SIZE,
-    make_file,
-    segment_name,
-    touch_pages,
-    write_header,
-)
+from deepevent.segmentwriter import SegmentWriter
 from deepevent.wire import KIND_EVENT, KIND_POINTS, KIND_SHAPE, POINTS_FIXED_SIZE, RECORD_REST
-from deepevent.writerlock import take_lock, unlink_if_there
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
@@ -52,11 +38,9 @@ if TYPE_CHECKING:
 SHAPES_LIMIT = 4096  # combinations of names; beyond it, records of one name each
 RETRY_INTERVAL_S = 1.0  # how often a full disk is tried again
 RELIEF_PER_TURN = 512  # entries of the memory ring written before other threads get their turn
-SPARE_NAME = "spare{}.tmp"  # made by the shipper's thread; each has a number, so none is taken for another
-NEXT_NAME = "next.tmp"  # made by a log call that found no spare
 
 
-class RecordWriter:
+class RecordWriter(SegmentWriter):
     """One writer's records on disk.
 
     Attributes:
@@ -79,35 +63,17 @@ class RecordWriter:
         Raises:
             OSError: the folder cannot be made or locked. A full disk is no error: the ring takes over.
         """
-        self.folder = folder
-        self.run_id = run_id
-        self.writer_id = writer_id
-        self.rank = rank
         self.asleep = False
         self.bell = _thread.allocate_lock()
         self.bell.acquire()
-        self._segment_size = segment_size
-        self._room = room
         self._first_event: Mapping[str, object] | None = first_event
-        self._lock = _thread.RLock()
         self._busy = False
-        self._closed = False
         self._tending = _thread.allocate_lock()
         self._pending: list[tuple[Callable[..., None], tuple[object, ...]]] = []
-        self._map: mmap.mmap | None = None
-        self._marks: memoryview = memoryview(bytearray(SEGMENT_HEADER_SIZE)).cast("Q")
-        self._retired: list[object] = []
-        self._spare: tuple[str, mmap.mmap] | None = None
-        self._n_spares = 0
-        self._offset = self._limit = 0
-        self._sequence = 1
-        self._number = -1
-        self._ready: dict[tuple[str, ...], Shape] = {}  # shapes that this segment already declares
         self._shape_ids: dict[tuple[str, ...], int] = {}
         self._ring = MemoryRing()
         self._tried_at = -RETRY_INTERVAL_S
-        self._lock_descriptor = take_lock(folder)
-        _open_writers.append(self)
+        super().__init__(folder, run_id, writer_id, rank, segment_size, room)
         self._do(self._open_first)
 
     # ---- Records -----------------------------------------------------------------------------------------
@@ -210,16 +176,8 @@ class RecordWriter:
         if monotonic() - self._tried_at < RETRY_INTERVAL_S:
             return False
         first_text = b"" if self._first_event is None else dumps(self._first_event).encode()
-        needed = SEGMENT_HEADER_SIZE + size + len(first_text) + 32
-        segment_size = max(self._segment_size, -needed // 4096 * -4096)
-        path = os.path.join(self.folder, segment_name(self._number + 1))
         try:
-            made, mapping = self._take_spare(segment_size) or (
-                NEXT_NAME,
-                self._make_segment(NEXT_NAME, segment_size),
-            )
-            write_header(mapping, self.rank, self._sequence, self.run_id, self.writer_id)
-            os.rename(self._path(made), path)
+            self._next_segment(size + len(first_text) + 32)
         except OSError as error:
             self._tried_at = monotonic()
             reason = error.strerror or str(error)
@@ -230,72 +188,12 @@ class RecordWriter:
                 "are kept in memory and written when there is room again",
             )
             return False
-        if self._map is not None:
-            self._marks[END_OFFSET >> 3] = self._offset
-            self._retired.append((self._marks, self._map))  # unmapped by the shipper's thread
-        marks = memoryview(mapping).cast("Q")
-        self._ready = {}
-        self._map = mapping
-        self._marks = marks
-        self._offset = SEGMENT_HEADER_SIZE
-        self._limit = segment_size
-        self._number += 1
         if self._first_event is not None:
             self._first_event = None
             self._write_event(first_text)
         return True
 
-    def _make_segment(self, name: str, size: int) -> mmap.mmap:
-        return self._with_room(size, make_file, self._path(name), size)
-
-    def _with_room(self, size: int, make: Callable[..., T], *arguments: object) -> T:
-        """Make a file of that size under the limit of the spool."""
-        if self._room is None:
-            return make(*arguments)
-        self._room.take(size)
-        try:
-            return make(*arguments)
-        except BaseException:
-            self._room.give_back(size)
-            raise
-
-    def _take_spare(self, size: int) -> tuple[str, mmap.mmap] | None:
-        if self._spare is None or len(self._spare[1]) != size:
-            return None
-        spare, self._spare = self._spare, None
-        return spare
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self.folder, name)
-
     # ---- For the shipper's thread ------------------------------------------------------------------------
-
-    def snapshot(self) -> tuple[int, int, int]:
-        """Return the number of the current segment, the offset behind its last record, the next sequence."""
-        with self._lock:
-            return self._number, self._offset, self._sequence
-
-    @property
-    def next_sequence(self) -> int:
-        """Sequence that the next record will have."""
-        return self._sequence
-
-    def keep_blob(self, data: bytes) -> str:
-        """Keep a large payload beside the records; returns its SHA-256.
-
-        Raises:
-            OSError: there is no room.
-        """
-        return self._with_room(len(data), keep_bytes, self.folder, data)
-
-    def keep_file(self, path: str) -> tuple[str, int]:
-        """Keep a copy of a file beside the records; returns its SHA-256 and its size in bytes.
-
-        Raises:
-            OSError: it cannot be read, or there is no room.
-        """
-        with open(path, "rb") as file:
-            return self._with_room(os.fstat(file.fileno()).st_size, keep_file, self.folder, file)
 
     @property
     def n_waiting(self) -> int:
@@ -322,20 +220,6 @@ class RecordWriter:
                 self._prepare_spare()
         finally:
             self._tending.release()
-
-    def _prepare_spare(self) -> None:
-        self._n_spares += 1
-        name = SPARE_NAME.format(self._n_spares)
-        try:
-            spare = self._make_segment(name, self._segment_size)
-        except OSError:
-            return  # said when it is needed
-        touch_pages(spare)
-        with self._lock:
-            if not self._closed:
-                self._spare = name, spare
-                return
-        unlink_if_there(self._path(name))
 
     def _relieve(self) -> None:
         """Write what waited in memory, a part at a time, and at the end how much was dropped."""
@@ -381,79 +265,11 @@ class RecordWriter:
             say_once(("lost", self.writer_id), f"{n} log calls were lost: {self._ring.reason}")
         self._do(self._seal)
 
-    def _seal(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._ready = {}
-        if self._map is None:
-            return
-        self._marks[END_OFFSET >> 3] = self._offset
-        self._limit = self._offset
-        self._marks.release()
-        self._map.close()
-        self._map = None
-        self._marks = memoryview(bytearray(SEGMENT_HEADER_SIZE)).cast("Q")
-        try:
-            os.truncate(self._path(segment_name(self._number)), self._offset)
-        except OSError:  # then it takes more room than it needs
-            return
-
     def release(self) -> None:
         """Let go of the folder: from now on, whoever wants to may adopt it."""
         self._do(self._seal)
-        self._spare = None
-        if self in _open_writers:
-            _open_writers.remove(self)
-        descriptor, self._lock_descriptor = self._lock_descriptor, -1
-        if descriptor >= 0:
-            for name in os.listdir(self.folder) if os.path.isdir(self.folder) else ():
-                if name.endswith(".tmp"):
-                    unlink_if_there(self._path(name))
-            os.close(descriptor)
-
-    # ---- fork() ------------------------------------------------------------------------------------------
+        self._let_go()
 
     def _detach_in_child(self) -> None:
-        """Leave everything to the parent: a child that went on writing here would destroy its records."""
-        import mmap
-
-        self._lock = _thread.RLock()
-        if self._map is not None:  # a log call that the fork cut in two now ends in thin air
-            self._map = mmap.mmap(-1, len(self._map))
-            self._marks = memoryview(self._map).cast("Q")
-        self._spare = None
-        self._retired.clear()
         self._pending.clear()
-        self._ready = {}
-        self._limit = 0
-        self._closed = True
-        os.close(self._lock_descriptor)
-        self._lock_descriptor = -1
-
-
-_open_writers: list[RecordWriter] = []
-_held: list[RecordWriter] = []
-
-
-def _before_fork() -> None:
-    for writer in _open_writers:
-        writer._lock.acquire()
-        _held.append(writer)
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop()._lock.release()
-
-
-def _after_fork_in_child() -> None:
-    for writer in _open_writers:
-        writer._detach_in_child()
-    _open_writers.clear()
-    _held.clear()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+        super()._detach_in_child()

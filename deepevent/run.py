@@ -5,58 +5,40 @@ them. A call never raises for anything but the caller's own mistake, and that on
 signatures are fixed by DESIGN §3.
 """
 
-# Plain os functions: pathlib would be a fifth of the start of `deepevent log`.
-# ruff: noqa: PTH100, PTH119
-
 from __future__ import annotations
 
 import os
 import sys
 import time
 
+from deepevent.harmless import harmless
 from deepevent.jsontext import plain
+from deepevent.liveruns import forget_run, live_runs
 from deepevent.notices import say_once
+from deepevent.runmedia import MediaLogging
 from deepevent.runstate import JournaledDict, JournaledTags
 from deepevent.segment import SEGMENT_SIZE
-from deepevent.values import check_name, to_step
 from deepevent.writer import NoJournal, open_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
-    from typing import Any, ParamSpec, Self
+    from typing import Any, Self
 
     from deepevent.endpoint import Endpoint
     from deepevent.journal import Journal
+    from deepevent.observer import Observer
     from deepevent.settings import Settings
     from deepevent.shipper import Shipper
-
-    P = ParamSpec("P")
+    from deepevent.tee import Tees
 
 STATUSES = ("completed", "failed", "stopped")
 LEVELS = ("info", "warning", "error")
 TRACEBACK_LIMIT = 64 << 10
 
 
-def harmless(method: Callable[P, None]) -> Callable[P, None]:
-    """Make a method say once what went wrong instead of raising; a caller's mistake raises in strict mode."""
-
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            method(*args, **kwargs)
-        except Exception as error:
-            run: Run = args[0]  # type: ignore[assignment]
-            if run.settings.strict and isinstance(error, (TypeError, ValueError)):
-                raise
-            say_once((method.__name__, str(error)), f"{method.__name__}: {error}")
-
-    guarded.__name__, guarded.__doc__ = method.__name__, method.__doc__
-    guarded.__wrapped__ = method  # type: ignore[attr-defined]  # as functools.wraps, without its import
-    return guarded
-
-
-class Run:
+class Run(MediaLogging):
     """A run that is being logged.
 
     Attributes:
@@ -105,7 +87,9 @@ class Run:
         self._in_background = in_background
         self._segment_size = segment_size
         self._shipper: Shipper | None = None
-        self._journal: Journal | NoJournal | _UnopenedJournal
+        self._observer: Observer | None = None
+        self._tees: Tees | None = None
+        self._journal: Journal | NoJournal | UnopenedJournal
         self.config = JournaledDict(self._record_config)
         self.summary = JournaledDict(self._record_summary)
         self.tags = JournaledTags((), self._record_tags)
@@ -143,130 +127,6 @@ class Run:
         self._journal.log(values, step, epoch)
 
     @harmless
-    def log_image(
-        self,
-        name: str,
-        image: object,
-        step: int | None = None,
-        boxes: object = None,
-        caption: str | None = None,
-        epoch: float | None = None,
-    ) -> None:
-        """Log an image; what it may be: `deepevent.media.encode_image`."""
-        from deepevent.detections import plain_boxes
-        from deepevent.media import encode_image
-
-        check_name(name, "an image's name")
-        data, mime = encode_image(image)
-        content: dict[str, object] = {"caption": None if caption is None else str(caption)}
-        if boxes is not None:
-            content["boxes"] = plain_boxes(boxes)
-        self._media("image", name, step, epoch, content, data, mime)
-
-    @harmless
-    def log_detections(
-        self,
-        name: str,
-        image: object,
-        detections: Mapping[str, object],
-        step: int | None = None,
-        epoch: float | None = None,
-    ) -> None:
-        """Log what each stage of a detector found on an image; see `deepevent.detections`."""
-        from deepevent.detections import plain_detections
-        from deepevent.media import encode_image
-
-        check_name(name, "the name of detections")
-        content = plain_detections(detections)
-        data, mime = encode_image(image)
-        self._media("detections", name, step, epoch, content, data, mime)
-
-    @harmless
-    def log_histogram(
-        self, name: str, values: object, step: int | None = None, bins: int = 64, epoch: float | None = None
-    ) -> None:
-        """Log the distribution of many numbers."""
-        from deepevent.media import histogram
-
-        check_name(name, "a histogram's name")
-        self._media("histogram", name, step, epoch, histogram(values, bins))
-
-    @harmless
-    def log_text(self, name: str, text: str, step: int | None = None, epoch: float | None = None) -> None:
-        """Log a text; what is beyond 256 KiB is cut off."""
-        from deepevent.media import shorten
-
-        check_name(name, "a text's name")
-        self._media("text", name, step, epoch, {"text": shorten(text)})
-
-    @harmless
-    def log_table(self, name: str, rows: object, step: int | None = None, epoch: float | None = None) -> None:
-        """Log a table: dicts, lists of cells or a data frame; at most 10,000 rows."""
-        from deepevent.media import table
-
-        check_name(name, "a table's name")
-        self._media("table", name, step, epoch, plain(table(rows)))
-
-    @harmless
-    def log_figure(
-        self, name: str, figure: object, step: int | None = None, epoch: float | None = None
-    ) -> None:
-        """Log a figure of plotly (it stays interactive) or matplotlib (as PNG)."""
-        from deepevent.media import encode_figure
-
-        check_name(name, "a figure's name")
-        data, mime = encode_figure(figure)
-        self._media("figure", name, step, epoch, {}, data, mime)
-
-    def _media(
-        self,
-        kind: str,
-        name: str,
-        step: int | None,
-        epoch: float | None,
-        content: object,
-        data: bytes | None = None,
-        mime: str | None = None,
-    ) -> None:
-        number = self._journal.last_step if step is None else to_step(step)
-        blob = None if data is None else self._journal.keep_blob(data)
-        self._journal.append_event(
-            {
-                "type": "media",
-                "kind": kind,
-                "name": name,
-                "step": number,
-                "epoch": None if epoch is None else float(epoch),
-                "time": time.time(),
-                "blob": blob,
-                "mime": mime,
-                "data": content,
-            }
-        )
-
-    @harmless
-    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None, kind: str = "file") -> None:
-        """Keep a file, or all files of a folder, by content hash. Links inside a folder are left out."""
-        from deepevent.artifacts import find_files
-
-        root = os.path.abspath(os.fspath(path))
-        name = check_name(os.path.basename(root) if name is None else name, "an artifact's name")
-        check_name(kind, "an artifact's kind")
-        for full, relative in find_files(root):
-            blob, size = self._journal.keep_file(full)
-            self._journal.append_event(
-                {
-                    "type": "artifact",
-                    "name": name,
-                    "kind": kind,
-                    "blob": blob,
-                    "size_bytes": size,
-                    "path": relative,
-                    "time": time.time(),
-                }
-            )
-
-    @harmless
     def alert(self, title: str, text: str = "", level: str = "warning") -> None:
         """Tell people something: `level` is info, warning or error."""
         if level not in LEVELS:
@@ -300,6 +160,11 @@ class Run:
         """Replace the run's notes."""
         self._journal.append_event({"type": "notes", "notes": str(notes)})
 
+    @harmless
+    def record_environment(self, values: dict[str, object]) -> None:
+        """Say more of what the run runs on; merged into what is known, key by key."""
+        self._journal.append_event({"type": "environment", "values": plain(values), "fills": False})
+
     @property
     def folder(self) -> str:
         """Where this process's part of the run lies in the spool."""
@@ -323,6 +188,41 @@ class Run:
         self._endpoint.refresh()
         return f"{self._endpoint.url}/runs/{self.id}" if self._endpoint.url else None
 
+    def observe(self, *, captures: bool, samples: bool, fills: bool) -> None:
+        """Find out in the background what the run runs on, and how busy the machine is.
+
+        Args:
+            captures: commit, packages, machine.
+            samples: CPU, memory, disk, network, GPUs, every few seconds.
+            fills: what was found out only fills in what nobody else has said.
+        """
+        settings, journal = self.settings, self._journal
+        interval_s = settings.system_interval_s if samples else 0.0
+        captures = captures and settings.capture
+        if isinstance(journal, NoJournal) or not (captures or interval_s):
+            return
+        from deepevent.observer import Observer
+
+        self._observer = Observer(
+            journal,  # type: ignore[arg-type]
+            captures=captures,
+            interval_s=interval_s,
+            fills=fills,
+            disk=settings.home,
+        )
+        try:
+            self._observer.start()
+        except RuntimeError as error:  # no thread can be started any more
+            self._observer = None
+            say_once("thread", f"the machine is not watched: {error}")
+
+    def capture_output(self) -> None:
+        """Log what this process prints from now on, line by line; the terminal gets it as before."""
+        if self._tees is None and not isinstance(self._journal, NoJournal):
+            from deepevent.tee import Tees
+
+            self._tees = Tees(self.log_output)
+
     # ---- The end -----------------------------------------------------------------------------------------
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -342,15 +242,17 @@ class Run:
         Waits for the server no longer than DEEPEVENT_EXIT_TIMEOUT; what it does not have by then stays in the
         spool.
         """
-        self._finish(status, None)
+        self.finish_as(status, None)
 
     @harmless
-    def _finish(self, status: str, traceback: str | None) -> None:
+    def finish_as(self, status: str, traceback: str | None) -> None:
+        """End the run as `finish` does, and say what went wrong."""
         if self.finished:
             return
         if status not in STATUSES:
             raise ValueError(f"a run ends as one of {', '.join(STATUSES)}, got {status!r}")
         self.finished = True
+        self._stop_watching()
         journal = self._journal
         if self.finishes or traceback is not None:
             journal.append_event(
@@ -359,8 +261,16 @@ class Run:
         self.close_writer()
         forget_run(self)
 
+    def _stop_watching(self) -> None:
+        if self._tees is not None:
+            self._tees.close()
+        if self._observer is not None:
+            self._observer.stop()
+        self._tees = self._observer = None
+
     def close_writer(self) -> None:
         """End this process's part of the run and leave the spool to whoever comes, without ending the run."""
+        self._stop_watching()
         journal, shipper = self._journal, self._shipper
         journal.seal()
         if shipper is not None and shipper.finish(self.settings.exit_timeout_s):
@@ -380,23 +290,26 @@ class Run:
     def finish_with(self, error: BaseException | None) -> None:
         """End the run as a program does that ends with this exception, or with none."""
         if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-            self._finish("completed", None)
+            self.finish_as("completed", None)
         elif isinstance(error, KeyboardInterrupt):
-            self._finish("stopped", None)
+            self.finish_as("stopped", None)
         else:
             import traceback
 
             text = "".join(traceback.format_exception(error))
-            self._finish("failed", text[-TRACEBACK_LIMIT:])
+            self.finish_as("failed", text[-TRACEBACK_LIMIT:])
 
     # ---- Other processes ---------------------------------------------------------------------------------
 
-    def _enter_child(self) -> None:
+    def enter_child(self) -> None:
         """After fork(), in the child: the first record opens a writer of its own."""
-        self._shipper = None
+        self._shipper = self._observer = None
+        if self._tees is not None:
+            self._tees.silence()
+            self._tees = None
         self.finishes = False
         if not isinstance(self._journal, NoJournal):
-            self._journal = _UnopenedJournal(self)
+            self._journal = UnopenedJournal(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled into another process, a run becomes another writer of the same run."""
@@ -407,7 +320,7 @@ class Run:
         return f"<deepevent.Run {self.id} {self.name or ''}>"
 
 
-class _UnopenedJournal:
+class UnopenedJournal:
     """Stands in a forked child for the journal that the first use opens; most children never log."""
 
     def __init__(self, run: Run) -> None:
@@ -438,41 +351,6 @@ def _join_pickled(run_id: str, name: str | None, project: str | None, flags: dic
     from deepevent.starting import join
 
     return join(run_id, name=name, project=project, flags=flags)
-
-
-# ---- The runs of this process ----------------------------------------------------------------------------
-
-live_runs: list[Run] = []  # the newest is the current one
-
-
-def remember_run(run: Run) -> None:
-    """Make a run the current one; it is finished when the process ends."""
-    if not live_runs:
-        import atexit
-
-        atexit.register(finish_at_exit)
-    live_runs.append(run)
-
-
-def forget_run(run: Run) -> None:
-    """Take a run off the list."""
-    if run in live_runs:
-        live_runs.remove(run)
-
-
-def finish_at_exit() -> None:
-    """Finish what the script left open, as the exception says that ended it, if one did."""
-    error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
-    for run in reversed(live_runs[:]):
-        run.finish_with(error)
-
-
-def _after_fork_in_child() -> None:
-    for run in live_runs:
-        run._enter_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def set_tags(run: Run, tags: Iterable[str]) -> None:

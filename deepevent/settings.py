@@ -130,6 +130,20 @@ SETTINGS = (
     Setting(
         "spool_limit_bytes", ("DEEPEVENT_SPOOL_LIMIT",), _bytes, 2 << 30, "Most bytes the spool may hold."
     ),
+    Setting(
+        "capture",
+        ("DEEPEVENT_CAPTURE",),
+        _flag,
+        True,
+        "Find out commit, uncommitted changes, packages, machine and GPUs.",
+    ),
+    Setting(
+        "system_interval_s",
+        ("DEEPEVENT_SYSTEM_INTERVAL",),
+        _seconds,
+        5.0,
+        "Time between samples of CPU, memory, disk, network and GPUs; 0 takes none.",
+    ),
     Setting("metric_limit", ("DEEPEVENT_METRIC_LIMIT",), _count, 10_000, "Most metric names in one run."),
 )
 
@@ -156,6 +170,8 @@ class Settings:
     exit_timeout_s: float
     spool_limit_bytes: int
     metric_limit: int
+    capture: bool
+    system_interval_s: float
 
     def __init__(
         self, flags: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None

@@ -252,6 +252,7 @@ class Shipper:
     def _failed(self, retry_after_s: float | None) -> float:
         """Back off: exponentially, with full jitter, or as long as the server says."""
         self._n_failures += 1
+        self._sent_blobs.clear()  # the server may have tidied away what no batch has named for so long
         if retry_after_s is not None:
             return max(retry_after_s, 0.01)
         limit = HURRIED_PAUSE_S if self._stopping else BACKOFF_LIMIT_S

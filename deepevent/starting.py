@@ -12,8 +12,9 @@ from deepevent.endpoint import Endpoint
 from deepevent.ids import new_id
 from deepevent.jsontext import plain, plain_key
 from deepevent.labels import NOTES_LIMIT, clean_label, clean_tags, fitting
+from deepevent.liveruns import live_runs, remember_run
 from deepevent.notices import say, say_once
-from deepevent.run import Run, live_runs, remember_run, set_tags
+from deepevent.run import Run, set_tags
 from deepevent.runids import find_run_id, shared_run_id
 from deepevent.segment import SEGMENT_SIZE
 from deepevent.settings import Settings
@@ -21,7 +22,7 @@ from deepevent.wire import is_ulid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 OWNED = "DEEPEVENT_RUN_OWNED"  # set by `deepevent run`: the end of the run is told by it alone
@@ -39,6 +40,7 @@ def start(
     url: str | None = None,
     resume: str | None = None,
     rank: int | None = None,
+    capture_output: bool = False,
 ) -> Run:
     """Start a run, or go on with one, and make it the process's current run.
 
@@ -52,12 +54,34 @@ def start(
         url: the server; else DEEPEVENT_URL, else the one of the local home.
         resume: id of a run to append to.
         rank: else RANK: each rank is a writer of its own of the same run.
+        capture_output: log what this process prints, too; `deepevent run` does so for any program.
 
     Raises:
         SettingsError: a setting cannot be used; all problems at once.
         ValueError: `resume` is no run id.
     """
     settings = Settings({"url": url, "rank": rank, "project": project})
+    run = begin(settings, name, project, config, tags, notes, group, resume)
+    if capture_output:
+        run.capture_output()
+    return run
+
+
+def begin(
+    settings: Settings,
+    name: str | None = None,
+    project: str | None = None,
+    config: Mapping[str, object] | None = None,
+    tags: Iterable[str] = (),
+    notes: str = "",
+    group: str | None = None,
+    resume: str | None = None,
+    command: Sequence[str] | None = None,
+) -> Run:
+    """Do what `start` does, under settings that are read already.
+
+    `command` is the program that is the run, where that is not this process.
+    """
     if resume is not None and not is_ulid(str(resume).lower()):
         raise ValueError(f"resume takes a run's id, 26 characters, got {resume!r}")
     run_id, joined = _choose_run(settings, resume)
@@ -76,10 +100,14 @@ def start(
         group=group,
         rank=settings.rank,
         resumed=resume is not None or joined,
+        command=command,
     )
     finishes = resume is not None or (settings.rank == 0 and OWNED not in os.environ)
     run = open_run(settings, run_id, event, finishes=finishes)
     remember_run(run)
+    # A process that `deepevent run` or an agent started knows best what it runs on.
+    fills = command is not None or (resume is None and joined and OWNED not in os.environ)
+    run.observe(captures=settings.rank == 0, samples=os.environ.get("LOCAL_RANK", "0") == "0", fills=fills)
     if not joined and settings.mode == "online":
         say(f"run {run.name} {run.url or 'waits in ' + settings.home + ' for deepevent serve'}")
     return run
@@ -131,6 +159,7 @@ def run_event(
     tags: Iterable[str] = (),
     notes: str = "",
     group: str | None = None,
+    command: Sequence[str] | None = None,
 ) -> dict[str, object]:
     """Make the first event of a writer; `name` and `project` are None where this process does not know."""
     return {
@@ -147,7 +176,7 @@ def run_event(
         "rank": rank,
         "host": os.uname().nodename,
         "pid": os.getpid(),
-        "argv": [str(argument)[:1000] for argument in sys.argv[:100]],
+        "argv": [str(word)[:1000] for word in (sys.argv if command is None else command)[:100]],
         "python": ".".join(map(str, sys.version_info[:3])),
         "resumed": resumed,
     }

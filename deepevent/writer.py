@@ -39,6 +39,9 @@ class NoJournal:
     def log(self, values: Mapping[str, object], step: int | None = None, epoch: float | None = None) -> None:
         """Keep nothing."""
 
+    def append_points(self, values: Mapping[str, float], step: int) -> None:
+        """Keep nothing."""
+
     def append_event(self, event: Mapping[str, object]) -> None:
         """Keep nothing."""
 

@@ -1,7 +1,7 @@
 """Ask the server, for the commands that read and tidy.
 
 The server is the one of `--url`, `$DEEPEVENT_URL` or the local home, in this order. Knows HTTP, JSON and
-the typed-array answer of `/curves`; nothing of what a command prints.
+the binary answer of `/points`; nothing of what a command prints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,9 +22,10 @@ from deepevent.errors import RunNotFound, ServerRefused, ServerUnreachable
 from deepevent.settings import Settings
 
 ANSWER_LIMIT_S = 60.0
-QUERIES_PER_REQUEST = 200
+POINTS_PER_REQUEST = 250_000
+BINARY = "application/octet-stream"
 ID_LENGTH = 26
-PAGE = 500
+PAGE = 200
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,26 +60,30 @@ class Remote:
         """DELETE."""
         self._ask("DELETE", path)
 
-    def curves(
-        self, queries: Sequence[dict[str, Any]], x: str = "step", pixels: int | None = None
-    ) -> Iterator[tuple[dict[str, Any], dict[str, array.array[float]]]]:
-        """Read curves: their header and their columns, whole unless `pixels` says how fine."""
-        for start in range(0, len(queries), QUERIES_PER_REQUEST):
-            body: dict[str, Any] = {"queries": list(queries[start : start + QUERIES_PER_REQUEST]), "x": x}
-            if pixels is not None:
-                body["pixels"] = pixels
-            content = self._ask("POST", "/curves", body, accept="application/octet-stream")
+    def points(
+        self, run_id: str, metric: str, rank: int
+    ) -> Iterator[tuple[array.array[int], array.array[float], array.array[float]]]:
+        """Read a metric's raw points: steps, times and values, some hundred thousand at a time."""
+        after = 0
+        while True:
+            query = urlencode({"metric": metric, "rank": rank, "after": after, "limit": POINTS_PER_REQUEST})
+            content = self._ask("GET", f"/runs/{quote(run_id)}/points?{query}", accept=BINARY)
             (size,) = struct.unpack_from("<I", content)
-            offset = (4 + size + 7) // 8 * 8
-            for curve in json.loads(content[4 : 4 + size])["curves"]:
-                columns = {}
-                for name in curve["columns"]:
-                    column = array.array("d", content[offset : offset + 8 * curve["length"]])
-                    if sys.byteorder == "big":
-                        column.byteswap()
-                    columns[name] = column
-                    offset += 8 * curve["length"]
-                yield curve, columns
+            n = json.loads(content[4 : 4 + size])["length"]
+            if not n:
+                return
+            start = (4 + size + 7) // 8 * 8
+            columns = [content[start + i * 8 * n : start + (i + 1) * 8 * n] for i in range(3)]
+            steps, times, values = (
+                array.array("q", columns[0]),
+                array.array("d", columns[1]),
+                array.array("d", columns[2]),
+            )
+            if sys.byteorder == "big":
+                for column in (steps, times, values):
+                    column.byteswap()
+            yield steps, times, values
+            after += n
 
     def runs(self, wanted: int | None = None, **query: Any) -> Iterator[dict[str, Any]]:
         """List runs, page after page, up to `wanted`."""

@@ -1,7 +1,7 @@
 """`deepevent export RUN…`: the points of runs as CSV, JSON or Parquet.
 
-Values are written with as many digits as it takes to get the same float64 back. A point that was logged again
-at its step appears with its newest value.
+All points in order of arrival, those that were logged again at their step included; values with as many
+digits as it takes to get the same float64 back.
 """
 
 from __future__ import annotations
@@ -66,8 +66,14 @@ def _export(args: argparse.Namespace) -> None:
 def _write_json(remote: Remote, runs: list[dict[str, Any]], wanted: list[str] | None, out: IO[str]) -> None:
     exported: dict[str, Any] = {run["id"]: {**run, "metrics": []} for run in runs}
     for run, metric, steps, times, values in _series(remote, runs, wanted):
-        series = {"name": metric["name"], "rank": metric["rank"], "step": steps, "time": times}
-        exported[run["id"]]["metrics"].append(series | {"value": [_json_number(value) for value in values]})
+        written = exported[run["id"]]["metrics"]
+        if not written or (written[-1]["name"], written[-1]["rank"]) != (metric["name"], metric["rank"]):
+            written.append(
+                {"name": metric["name"], "rank": metric["rank"], "step": [], "time": [], "value": []}
+            )
+        written[-1]["step"] += steps
+        written[-1]["time"] += times
+        written[-1]["value"] += [_json_number(value) for value in values]
     json.dump({"runs": list(exported.values())}, out, ensure_ascii=False, allow_nan=False)
     out.write("\n")
 
@@ -94,17 +100,16 @@ def _write_parquet(remote: Remote, runs: list[dict[str, Any]], args: argparse.Na
 def _series(
     remote: Remote, runs: list[dict[str, Any]], wanted: list[str] | None
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[int], list[float], list[float]]]:
-    """Yield run, metric, steps, times and values of each wanted metric of each run."""
+    """Yield run, metric, steps, times and values of each wanted metric of each run, in pieces."""
     for run in runs:
         metrics = remote.get(f"/runs/{quote(run['id'])}/metrics")["metrics"]
         chosen = [metric for metric in metrics if not wanted or metric["name"] in wanted]
         missing = set(wanted or ()) - {metric["name"] for metric in chosen}
         if missing:
             raise DeepEventError(f"run {run['id']} has no metric {', '.join(map(repr, sorted(missing)))}")
-        queries = [{"run": run["id"], "metric": metric["name"], "rank": metric["rank"]} for metric in chosen]
-        for metric, (_, columns) in zip(chosen, remote.curves(queries, x="time"), strict=True):
-            steps = [int(step) for step in columns["step"]]
-            yield run, metric, steps, columns["x"].tolist(), columns["value"].tolist()
+        for metric in chosen:
+            for steps, times, values in remote.points(run["id"], metric["name"], metric["rank"]):
+                yield run, metric, steps.tolist(), times.tolist(), values.tolist()
 
 
 def _json_number(value: float) -> float | str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-HELP = "Log numbers and images from a shell script, or out of a program's output."
+HELP = "log numbers and images from a shell script, or out of a program's output"
 
 OPTIONS = {
     "--run": "the run, by id or by name; else DEEPEVENT_RUN; else a new run, whose id is printed",

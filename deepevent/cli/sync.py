@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from deepevent.wire import Batch
 
-HELP = "Send what scripts left in the spool to a server."
+HELP = "send what scripts left in the spool to a server"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

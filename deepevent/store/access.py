@@ -20,7 +20,7 @@ from deepevent.store import schema
 from deepevent.store.connection import Database
 from deepevent.store.events import name_problem
 
-ROLES = ("viewer", "logger", "operator")
+ROLES = ("viewer", "logger", "agent", "operator")
 KINDS = ("token", "session", "code")
 SECRET_LENGTH_LIMIT = 200
 KEPT_AFTER_END_S = 30 * 86400.0

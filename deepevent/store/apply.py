@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepevent.store.events import CONFIG_LIMIT, Event
+from deepevent.store.events import CONFIG_LIMIT, ENVIRONMENT_LIMIT, Event
 from deepevent.store.values import dumps
 
 LOST_AFTER_S = 60.0
@@ -136,7 +136,7 @@ def _run(run: RunState, writer: WriterState, event: Event, now: float) -> None:
             created=row["created"] if run.exists or created is None else created,
             started=row["started"] if created is None else created,
             host=event["host"],
-            environment=dumps(event["environment"]),
+            environment=dumps({**json.loads(row["environment"]), **event["environment"]}),
         )
         run.tags = event["tags"] or run.tags
     if event["resumed"] and event["finishes"] and row["status"] != "running":
@@ -164,6 +164,14 @@ def _merge(run: RunState, column: str, values: dict[str, Any], now: float) -> No
     elif merged != run.row[column]:
         run.change(**{column: merged})
         run.new_values.add(column)
+
+
+def _environment(run: RunState, writer: WriterState, event: Event, now: float) -> None:
+    known = json.loads(run.row["environment"])
+    merged = {**event["values"], **known} if event["fills"] else {**known, **event["values"]}
+    text = dumps(merged)
+    if len(text) <= ENVIRONMENT_LIMIT:
+        run.change(environment=text)
 
 
 def _tags(run: RunState, writer: WriterState, event: Event, now: float) -> None:
@@ -212,6 +220,7 @@ _ACTIONS: dict[str, Callable[[RunState, WriterState, Event, float], None]] = {
     "run": _run,
     "config": _config,
     "summary": _summary,
+    "environment": _environment,
     "tags": _tags,
     "notes": _notes,
     "media": _media,

@@ -11,6 +11,8 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +20,22 @@ from deepevent.errors import BlobInvalid
 
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[0-9a-f]{64}")
+_PREFIX = re.compile(r"[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One file of the store.
+
+    Attributes:
+        sha256: its name.
+        size_bytes: its size.
+        modified: when it was made, or last announced again; seconds since 1970.
+    """
+
+    sha256: str
+    size_bytes: int
+    modified: float
 
 
 class BlobStore:
@@ -36,7 +54,7 @@ class BlobStore:
             BlobInvalid: the content has another hash, or more than `limit_bytes`.
         """
         target = self.path(sha256)
-        if target.exists():
+        if _freshen(target):
             return False
         target.parent.mkdir(mode=0o700, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 0600
@@ -51,6 +69,31 @@ class BlobStore:
             _sync_folder(self._folder)
         finally:
             temporary.unlink(missing_ok=True)
+        return True
+
+    def list(self) -> Iterator[Blob]:
+        """Yield every blob, in no order."""
+        for folder in sorted(self._folder.iterdir()):
+            for path in sorted(folder.iterdir()) if _PREFIX.fullmatch(folder.name) else ():
+                if _NAME.fullmatch(path.name):
+                    status = path.stat()
+                    yield Blob(path.name, status.st_size, status.st_mtime)
+
+    def remove(self, sha256: str, modified_before: float) -> bool:
+        """Remove a blob, unless somebody has announced it again since then.
+
+        Returns: whether it is gone.
+        """
+        path = self.path(sha256)
+        aside = self._folder / f".gone-{sha256}"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return False
+        if aside.stat().st_mtime >= modified_before:  # announced between the look and now
+            aside.rename(path)
+            return False
+        aside.unlink()
         return True
 
     def open(self, sha256: str) -> BinaryIO:
@@ -74,6 +117,15 @@ class BlobStore:
         if not _NAME.fullmatch(sha256):
             raise BlobInvalid(f"a blob is named by 64 hexadecimal digits in lower case, got {sha256[:80]!r}")
         return self._folder / sha256[:2] / sha256
+
+
+def _freshen(path: Path) -> bool:
+    """Note that a blob is wanted; False if it is not there."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _copy_checked(stream: BinaryIO, file: BinaryIO, sha256: str, limit_bytes: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +32,8 @@ class Changes:
         deleted: ids of runs that were deleted.
         metrics: metrics that got points.
         media, alerts: new ones, as docs/api.md has them.
+        jobs: numbers of jobs that were made or changed.
+        queue: whether agents came, went or changed, or the queue was paused or let go on.
     """
 
     revision: int
@@ -40,11 +42,13 @@ class Changes:
     metrics: list[MetricChange]
     media: list[dict[str, Any]]
     alerts: list[dict[str, Any]]
+    jobs: list[int] = field(default_factory=list)
+    queue: bool = False
 
 
 def since(db: Database, revision: int) -> Changes:
     """Return all that was committed after `revision`."""
-    runs, metrics = schema.runs, schema.metrics
+    runs, metrics, jobs = schema.runs, schema.metrics, schema.jobs
     with db.read() as connection:
         newest = read_revision(connection)
         if newest <= revision:
@@ -70,4 +74,16 @@ def since(db: Database, revision: int) -> Changes:
             [MetricChange(*row) for row in grown],
             [media_dictionary(row) for row in media],
             [dict(row) for row in alerts],
+            list(connection.execute(sa.select(jobs.c.id).where(jobs.c.revision > revision)).scalars()),
+            _queue_changed(connection, revision),
         )
+
+
+def _queue_changed(connection: sa.Connection, revision: int) -> bool:
+    found = sa.union_all(
+        *(
+            sa.select(table.c.revision).where(table.c.revision > revision)
+            for table in (schema.agents, schema.queue)
+        )
+    )
+    return connection.execute(found.limit(1)).first() is not None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,21 @@ class Database:
             return read_revision(connection)
 
     def reclaim(self, pages: int = 20_000) -> None:
-        """Give back to the file system what deleted rows took; PostgreSQL does so by itself."""
-        if self.path is not None:
-            with self.write() as connection:
-                # Past SQLAlchemy: each step of this statement frees a page; only the driver takes them all.
-                driver: Any = connection.connection.driver_connection
-                driver.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+        """Give back to the file system what deleted rows took; PostgreSQL does so by itself.
+
+        Raises:
+            StoreBusy: another writer held the lock too long.
+        """
+        if self.path is None:
+            return
+        try:
+            with closing(self._writer.raw_connection()) as connection:
+                # Each step of this statement frees one page, and of the driver's calls only a script is
+                # stepped to its end.
+                driver: Any = connection.driver_connection
+                driver.executescript(f"PRAGMA incremental_vacuum({pages:d})")
+        except (sqlite3.OperationalError, OperationalError, PoolTimeout) as error:
+            raise _busy("give deleted rows back to the disk", error) from error
 
     def close(self) -> None:
         """Close all connections."""

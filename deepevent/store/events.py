@@ -23,6 +23,7 @@ Event = dict[str, Any]
 
 TEXT_LIMIT = 64 << 10  # characters of a log text, a note, an alert, a traceback
 CONFIG_LIMIT = 256 << 10  # characters of a run's config or summary as JSON
+ENVIRONMENT_LIMIT = 1 << 20  # characters of what a run ran on as JSON
 TAGS_LIMIT = 1000
 DEPTH_LIMIT = 80
 BOXES_LIMIT = 100_000
@@ -109,13 +110,17 @@ def _check_run(event: Event) -> Event:
                 }
             },
             "environment",
-            1 << 20,
+            ENVIRONMENT_LIMIT,
         ),
     }
 
 
 def _check_values(event: Event) -> Event:
     return {"values": _object(event, "values", CONFIG_LIMIT)}
+
+
+def _check_environment(event: Event) -> Event:
+    return {"values": _object(event, "values", ENVIRONMENT_LIMIT), "fills": event.get("fills") is True}
 
 
 def _check_tags(event: Event) -> Event:
@@ -238,6 +243,7 @@ _CHECKERS: dict[str, Callable[[Event], Event]] = {
     "run": _check_run,
     "config": _check_values,
     "summary": _check_values,
+    "environment": _check_environment,
     "tags": _check_tags,
     "notes": _check_notes,
     "media": _check_media,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from deepevent.errors import BatchInvalid, DeepEventError, StoreBusy
+from deepevent.errors import BatchInvalid, DeepEventError, StoreBusy, StoreOverloaded
 from deepevent.store.connection import RETRY_AFTER_S, Database, read_revision
 from deepevent.store.staging import Staging
 from deepevent.store.states import States
@@ -63,6 +63,7 @@ class Committer:
         on_commit: Callable[[int], None] | None = None,
         metric_limit: int = METRIC_LIMIT,
         clock: Callable[[], float] = time.time,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> None:
         """Start the thread.
 
@@ -72,8 +73,10 @@ class Committer:
                 committer's thread: it must be quick.
             metric_limit: how many metrics a run may have.
             clock: seconds since 1970.
+            waiting_bytes: how much may wait in memory for its commit.
         """
         self._db = db
+        self._waiting_bytes = waiting_bytes
         self._on_commit = on_commit
         self._metric_limit = metric_limit
         self._clock = clock
@@ -92,18 +95,21 @@ class Committer:
             SequenceGap: records before it are missing; it says which sequence is expected.
             RunDeleted: the run was deleted.
             BatchInvalid: it can never be accepted.
-            StoreBusy: the queue is full, or the commit could not be confirmed: send it again later.
+            StoreOverloaded: too much is waiting already: send it again later.
+            StoreBusy: the commit could not be confirmed: send it again later.
         """
         waiting = _Waiting(batch)
         with self._lock:
             if self._closed:
                 raise StoreBusy("the server is shutting down; send the batch again", RETRY_AFTER_S)
-            if self._bytes_waiting + len(batch.body) > WAITING_BYTES:
-                raise StoreBusy("too many batches are waiting; send this one again", RETRY_AFTER_S)
+            if self._bytes_waiting + len(batch.body) > self._waiting_bytes:
+                raise StoreOverloaded("too many batches are waiting; send this one again", RETRY_AFTER_S)
             try:
                 self._queue.put_nowait(waiting)
             except queue.Full:
-                raise StoreBusy("too many batches are waiting; send this one again", RETRY_AFTER_S) from None
+                raise StoreOverloaded(
+                    "too many batches are waiting; send this one again", RETRY_AFTER_S
+                ) from None
             self._bytes_waiting += len(batch.body)
         waiting.done.wait()
         if isinstance(waiting.answer, Acknowledgement):

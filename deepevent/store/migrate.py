@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -17,7 +18,10 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from deepevent.errors import StoreError, StoreTooNew
 from deepevent.store.connection import Database
 
-HEAD = "0001"
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0002"
 VERSION_TABLE = "alembic_version"
 
 
@@ -47,6 +51,25 @@ def upgrade(db: Database) -> bool:
     if found == HEAD:
         return False
     from alembic import command
+
+    config = require_known(found)
+    if found is not None and db.path is not None:
+        _back_up(db.path)
+    try:
+        with db.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, HEAD)
+    except (OperationalError, ProgrammingError) as error:
+        raise StoreError(f"the store could not be upgraded from {found} to {HEAD}: {error.orig}") from error
+    return True
+
+
+def require_known(found: str | None) -> Config:
+    """Return Alembic's configuration.
+
+    Raises:
+        StoreTooNew: the revision is none of ours.
+    """
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -59,15 +82,7 @@ def upgrade(db: Database) -> bool:
             f"the store is at revision {found!r} and this DeepEvent knows up to {HEAD!r}: "
             "it was made by a newer DeepEvent, upgrade this one"
         )
-    if found is not None and db.path is not None:
-        _back_up(db.path)
-    try:
-        with db.write() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, HEAD)
-    except (OperationalError, ProgrammingError) as error:
-        raise StoreError(f"the store could not be upgraded from {found} to {HEAD}: {error.orig}") from error
-    return True
+    return config
 
 
 def scripts_folder() -> Path:

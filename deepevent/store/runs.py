@@ -17,54 +17,20 @@ from deepevent.store.apply import LOST_AFTER_S, new_run
 from deepevent.store.connection import Database, next_revision, read_revision
 from deepevent.store.events import EventInvalid, check
 from deepevent.store.paging import run_order
+from deepevent.store.run_rows import (
+    METRIC_COLUMNS,
+    RUN_COLUMNS,
+    Row,
+    metric_dictionary,
+    read_runs,
+    run_dictionaries,
+)
 from deepevent.store.staging import write_tags, write_values
 from deepevent.store.values import dumps
 from deepevent.wire import ULID_ALPHABET
 
-METRICS_SHOWN = 50  # of a run in a list, unless some are asked for by name
 PAGE_LIMIT = 1000
 STATUSES = ("running", "completed", "failed", "stopped", "lost")
-Row = dict[str, Any]
-
-_RUN_COLUMNS = [
-    schema.runs.c[name]
-    for name in (
-        "id",
-        "name",
-        "project",
-        "status",
-        "group",
-        "notes",
-        "created",
-        "started",
-        "finished",
-        "heartbeat",
-        "host",
-        "archived",
-        "config",
-        "summary",
-        "n_media",
-    )
-]
-_METRIC_COLUMNS = [
-    schema.metrics.c[name]
-    for name in (
-        "name",
-        "rank",
-        "n_points",
-        "first_step",
-        "last_step",
-        "last",
-        "last_time",
-        "min",
-        "min_step",
-        "max",
-        "max_step",
-        "n_nan",
-        "n_positive_infinity",
-        "n_negative_infinity",
-    )
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +90,7 @@ def list_runs(
         if total is None:
             whole = sa.select(sa.func.count()).select_from(schema.runs).where(condition)
             total = connection.execute(whole).scalar_one()
-        listed = _read_runs(connection, [row[0] for row in found[:limit]], metrics)
+        listed = read_runs(connection, [row[0] for row in found[:limit]], metrics)
         revision = read_revision(connection)
     following = order.cursor(found[limit - 1][2:]) if len(found) > limit else None
     return RunPage(listed, following, int(total), revision)
@@ -133,7 +99,7 @@ def list_runs(
 def get_runs(db: Database, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> list[Row]:
     """Return those of the runs that exist, in the order asked for."""
     with db.read() as connection:
-        return _read_runs(connection, list(dict.fromkeys(run_ids)), metrics)
+        return read_runs(connection, list(dict.fromkeys(run_ids)), metrics)
 
 
 def get_run(db: Database, run_id: str) -> Row:
@@ -156,7 +122,7 @@ def get_run(db: Database, run_id: str) -> Row:
     with db.read() as connection:
         row = (
             connection.execute(
-                sa.select(*_RUN_COLUMNS, *more).where(
+                sa.select(*RUN_COLUMNS, *more).where(
                     schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false()
                 )
             )
@@ -165,7 +131,7 @@ def get_run(db: Database, run_id: str) -> Row:
         )
         if row is None:
             raise RunNotFound(f"there is no run {run_id!r}")
-        run = _run_dictionaries(connection, [row], None)[0]
+        run = run_dictionaries(connection, [row], None)[0]
         run |= {column.name: row[column.name] for column in more}
         run["environment"] = json.loads(row["environment"])
         writers = schema.writers
@@ -329,11 +295,11 @@ def list_metrics(db: Database, run_id: str) -> list[Row]:
     table = schema.metrics
     with db.read() as connection:
         rows = connection.execute(
-            sa.select(*_METRIC_COLUMNS).where(table.c.run_id == run_id).order_by(table.c.name, table.c.rank)
+            sa.select(*METRIC_COLUMNS).where(table.c.run_id == run_id).order_by(table.c.name, table.c.rank)
         ).all()
         if not rows:
             require_run(connection, run_id)
-    return [_metric_dictionary(row) for row in rows]
+    return [metric_dictionary(row) for row in rows]
 
 
 def require_run(connection: sa.Connection, run_id: str) -> None:
@@ -362,69 +328,3 @@ def _stamp(connection: sa.Connection, run_id: str, columns: Row) -> None:
         .where(schema.runs.c.id == run_id)
         .values(**columns, revision=next_revision(connection))
     )
-
-
-def _read_runs(connection: sa.Connection, run_ids: Sequence[str], metrics: Sequence[str] | None) -> list[Row]:
-    # `deleted` is tested here: as a condition it lures SQLite away from the primary key.
-    rows = connection.execute(
-        sa.select(*_RUN_COLUMNS, schema.runs.c.deleted).where(schema.runs.c.id.in_(run_ids))
-    ).mappings()
-    kept = [row for row in rows if not row["deleted"]]
-    found = {row["id"]: row for row in _run_dictionaries(connection, kept, metrics)}
-    return [found[run_id] for run_id in run_ids if run_id in found]
-
-
-def _run_dictionaries(
-    connection: sa.Connection, rows: Sequence[Any], metrics: Sequence[str] | None
-) -> list[Row]:
-    ids = [row["id"] for row in rows]
-    tags: dict[str, list[str]] = {run_id: [] for run_id in ids}
-    table = schema.run_tags
-    found: Any = connection.execute(
-        sa.select(table.c.run_id, table.c.tag).where(table.c.run_id.in_(ids)).order_by(table.c.tag)
-    )
-    for run_id, tag in found:
-        tags[run_id].append(tag)
-    table = schema.metrics
-    wanted = sa.select(table.c.run_id, *_METRIC_COLUMNS).where(table.c.run_id.in_(ids))
-    if metrics is None:
-        wanted = wanted.where(table.c.ordinal < METRICS_SHOWN)
-    else:
-        wanted = wanted.where(table.c.name.in_(list(metrics)))
-    summaries: dict[str, dict[str, Row]] = {run_id: {} for run_id in ids}
-    for run_id, *metric in connection.execute(wanted.order_by(table.c.ordinal)):
-        shown = summaries[run_id].get(metric[0])
-        if shown is None or metric[1] < shown["rank"]:  # of several ranks, the lowest
-            summaries[run_id][metric[0]] = _metric_dictionary(metric)
-    return [_run_dictionary(row, tags[row["id"]], summaries[row["id"]]) for row in rows]
-
-
-def _run_dictionary(row: Any, tags: list[str], metrics: dict[str, Row]) -> Row:
-    run = {column.name: row[column.name] for column in _RUN_COLUMNS}
-    run["tags"] = tags
-    run["config"], run["summary"] = json.loads(row["config"]), json.loads(row["summary"])
-    start = row["created"] if row["started"] is None else row["started"]
-    end = next(value for value in (row["finished"], row["heartbeat"], row["created"]) if value is not None)
-    run["duration_s"] = end - start
-    run["metrics"] = metrics
-    return run
-
-
-def _metric_dictionary(row: Sequence[Any]) -> Row:
-    name, rank, n, first_step, last_step, last, last_time, low, low_step, high, high_step, *counts = row
-    return {
-        "name": name,
-        "rank": rank,
-        "n": n,
-        "first_step": first_step,
-        "last_step": last_step,
-        "last": last,
-        "last_time": last_time,
-        "min": low,
-        "min_step": low_step,
-        "max": high,
-        "max_step": high_step,
-        "n_nan": counts[0],
-        "n_positive_infinity": counts[1],
-        "n_negative_infinity": counts[2],
-    }

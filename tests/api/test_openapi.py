@@ -17,7 +17,7 @@ def test_every_route_is_described(shared_server: Any) -> None:
     known = {
         (route.method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.rule))
         for route in routes.table(NOUNS).values()
-        if route.rule.startswith("/api") or route.rule in ("/healthz", "/readyz")
+        if route.rule.startswith("/api") or route.rule in ("/healthz", "/readyz", "/metrics")
     }
     assert described == known
     for methods in document["paths"].values():
@@ -43,3 +43,12 @@ def test_the_api_page_in_docs_names_every_route() -> None:
         if route.rule.startswith("/api/v1"):
             path = re.sub(r"<\w+>", "{", route.rule.removeprefix("/api/v1")).split("{")[0]
             assert path in text, route.rule
+
+
+def test_prometheus_can_read_the_server_s_figures(shared_server: Any) -> None:
+    """/metrics is plain text, one figure a line."""
+    answer = shared_server.call("GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    figures = dict(line.split() for line in answer.text.splitlines() if not line.startswith("#"))
+    assert float(figures["deepevent_threads"]) > 1
+    assert figures["deepevent_stopping"] == "0"

@@ -53,7 +53,8 @@ def test_a_stranger_is_refused(shared_server: Any, method: str, rule: str) -> No
         route.rule == rule and route.role == "page" for route in TABLE.values()
     )
     if is_page:
-        assert (answer.status_code, answer.headers["Location"]) == (303, "/signin")
+        assert answer.status_code == 303
+        assert answer.headers["Location"].partition("?")[0] == "/signin"
     else:
         assert answer.status_code in (401, 403, 404), (answer.status_code, answer.text)
     assert "Traceback" not in answer.text

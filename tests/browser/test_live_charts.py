@@ -102,6 +102,11 @@ def test_smoothing_keeps_the_raw_curve_behind(
     smooth = next(t["y"] for t in traces if t["role"] == "validation")
     assert raw == [step % 2 for step in range(20)]
     assert max(smooth[5:]) - min(smooth[5:]) < 0.5
+    drawn = page.locator(".plot .trace").evaluate_all(
+        "all => all.map((one) => getComputedStyle(one).opacity)"
+    )
+    assert sorted(map(float, drawn))[0] < 0.5
+    assert sorted(map(float, drawn))[-1] == 1
 
 
 def test_zooming_reads_the_range_again(open_page: Callable[..., Page], script: Callable[..., Any]) -> None:
@@ -126,3 +131,22 @@ def test_zooming_reads_the_range_again(open_page: Callable[..., Page], script: C
     page.wait_for_function("() => window.deepevent.charts()[0].traces[0]?.x.length < 70")
     page.get_by_role("button", name="whole range").click()
     page.wait_for_function("() => window.deepevent.charts()[0].traces[0]?.x.length === 200")
+
+
+def test_axes_are_written_short_and_stay_close_to_a_constant(
+    open_page: Callable[..., Page], script: Callable[..., Any]
+) -> None:
+    """Steps read as 2k, level and without exponents; a constant has a tenth of room around it."""
+    logger = script(name="constant")
+    for step in (0, 2000, 4000):
+        logger.log(step, val__rate=0.6)
+    logger.flush()
+    page = open_page("/")
+    ticks = page.locator(".xtick text")
+    expect(ticks.filter(has_text="2k").first).to_be_visible()
+    assert not [text for text in ticks.all_text_contents() if "e" in text]
+    assert "rotate" not in "".join(t.get_attribute("transform") or "" for t in ticks.all())
+    heights = [float(text) for text in page.locator(".ytick text").all_text_contents()]
+    assert heights
+    assert min(heights) >= 0.54
+    assert max(heights) <= 0.66

@@ -55,7 +55,7 @@ def test_a_mistaken_filter_is_explained_at_its_place(
     page = open_page("/")
     page.keyboard.press("/")
     expect(page.get_by_label("Filter runs")).to_be_focused()
-    page.keyboard.type('status = "running" and nonsense >')
+    page.keyboard.type('status = "running" and nonsense > 1')
     page.keyboard.press("Enter")
     expect(page.locator("#filter-problem")).to_be_visible()
     expect(page.locator("#filter-problem mark")).to_have_text("n")

@@ -48,3 +48,11 @@ def test_signing_out_ends_the_session(open_page: Callable[..., Page], server: An
     expect(page.get_by_text("deepevent token link")).to_be_visible()
     page.goto(f"{server.url}/")
     expect(page.get_by_text("deepevent token link")).to_be_visible()
+
+
+def test_signing_out_leads_every_page_of_the_session_to_sign_in(open_page: Callable[..., Page]) -> None:
+    """Another page of the same session is told by the socket, and does not try to reconnect."""
+    one, other = open_page("/settings"), open_page("/")
+    expect(other.get_by_role("status").get_by_text("live")).to_be_visible()
+    one.get_by_role("button", name="Sign out").click()
+    other.wait_for_url("**/signin**")

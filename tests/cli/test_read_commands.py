@@ -90,6 +90,18 @@ def test_export_is_exact(two_runs: list[str], kind: str) -> None:
     assert [value.hex() for value in values] == [value.hex() for value in AWKWARD]
 
 
+def test_export_is_whole(server: Any) -> None:
+    """A long run is not thinned, and a step that was logged twice comes twice."""
+    run = deepevent.start(name="long", project="reading")
+    steps = [*range(20_000), *range(100)]
+    for step in steps:
+        run.log({"a": float(step)}, step=step)
+    assert run.flush(30)
+    run.finish()
+    rows = csv.DictReader(io.StringIO(command("export", "long")))
+    assert [int(row["step"]) for row in rows] == steps
+
+
 def test_export_to_parquet(two_runs: list[str], tmp_path: Path) -> None:
     """Parquet is written where pyarrow is, and refused with a sentence where it is not."""
     target = tmp_path / "points.parquet"

@@ -15,7 +15,7 @@ import deepevent
 from deepevent import notices, wire
 from deepevent.ids import new_id
 from deepevent.journal import Journal
-from deepevent.run import live_runs
+from deepevent.liveruns import live_runs
 from deepevent.segment import SegmentHeader, scan_segment, segment_name, segment_numbers
 
 RUN_EVENT = {"type": "run", "name": "a run"}
@@ -156,6 +156,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("DEEPEVENT_HOME", str(folder))
+    for name in ("CAPTURE", "SYSTEM_INTERVAL"):
+        monkeypatch.setenv(f"DEEPEVENT_{name}", "0")  # what was logged, and nothing else
     for name in ("URL", "TOKEN", "RUN", "MODE", "STRICT"):
         monkeypatch.delenv(f"DEEPEVENT_{name}", raising=False)
     for name in ("RANK", "WORLD_SIZE"):

@@ -146,7 +146,7 @@ def test_help_lists_the_commands(home: Path, capsys: pytest.CaptureFixture[str])
     for words in ([], ["--help"], ["help"]):
         assert main(words) == 0
         printed = capsys.readouterr().out
-        assert "Log numbers and images" in printed
+        assert "log numbers and images" in printed
         assert "sync" in printed
     assert main(["log", "--help"]) == 0
     assert "--pattern" in capsys.readouterr().out

@@ -164,12 +164,17 @@ def test_a_child_that_does_not_log_leaves_no_trace(home: Path) -> None:
     """Most forked children never log: they make no folder, and do not hold the parent's lock."""
     run = deepevent.start(name="quiet")
     release, hold = os.pipe()
+    ready, announce = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(hold)
+        os.write(announce, b"x")
         os.read(release, 1)
         os._exit(0)
     os.close(release)
+    os.read(ready, 1)  # until then the child has not got to the end of fork()
+    os.close(ready)
+    os.close(announce)
     folder = Path(run.folder)
     run.finish()
     import fcntl

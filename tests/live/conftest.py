@@ -35,7 +35,7 @@ class Page:
         session.trust_env = False
         client = socketio.Client(reconnection=False, http_session=session)
         client.on("points", self._points)
-        for name in ("run", "media", "alert", "closing", "resync"):
+        for name in ("run", "job", "agents", "media", "alert", "closing", "resync"):
             client.on(name, lambda message, name=name: self._event(name, message))
         client.on("disconnect", lambda *_: self.closed.set())
         return client

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepevent import wire
-from deepevent.errors import BatchInvalid, RunDeleted, SequenceGap, StoreBusy
+from deepevent.errors import BatchInvalid, RunDeleted, SequenceGap, StoreBusy, StoreOverloaded
 from deepevent.store import changes, curves, ingest, media, runs
 
 
@@ -345,12 +345,11 @@ def test_a_writer_that_works_beside_another_process_is_counted_once(url, db, scr
     assert values_of(db, writer.run, "x") == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
-def test_a_full_queue_answers_busy(sqlite_db, script, monkeypatch):
+def test_a_full_queue_answers_busy(sqlite_db, script):
     """More bytes than may wait are refused for now, and nothing is lost by it."""
-    monkeypatch.setattr(ingest, "WAITING_BYTES", 10)
-    committer = ingest.Committer(sqlite_db)
+    committer = ingest.Committer(sqlite_db, waiting_bytes=10)
     batch = script().start().batch()
-    with pytest.raises(StoreBusy) as caught:
+    with pytest.raises(StoreOverloaded) as caught:
         committer.submit(batch)
     assert caught.value.retry_after_s > 0
     committer.close()

@@ -267,3 +267,17 @@ def test_media_come_in_pages(db, committer, script):
     assert media.list_media(db, writer.run, kind="image") == ([], None)
     with pytest.raises(FilterError):
         media.list_media(db, writer.run, cursor="1 or 1")
+
+
+def test_what_a_run_ran_on_is_merged(db, committer, script):
+    """Facts of the environment add up key by key; a process that only fills in leaves known ones alone."""
+    writer = script().start()
+    writer.event("environment", values={"git": {"commit": "a"}, "gpus": []}, fills=False)
+    other = script(writer.run).start(resumed=True, finishes=False)
+    other.event("environment", values={"git": {"commit": "b"}, "packages": {"x": "1"}}, fills=True)
+    committer.submit(writer.batch())
+    committer.submit(other.batch())
+    environment = runs.get_run(db, writer.run)["environment"]
+    assert environment["git"] == {"commit": "a"}
+    assert environment["packages"] == {"x": "1"}
+    assert environment["created"] == 1000.0

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from deepevent.cli import main
 from deepevent_trainer import checkpoint
 from deepevent_trainer.demo_server import COMMAND
 
@@ -87,12 +89,27 @@ def test_a_terminated_training_keeps_its_checkpoint_and_goes_on(tmp_path: Path) 
         (["cal12", "--det12", "none.pt"], 1, "there is no checkpoint 'none.pt'"),
     ],
 )
-def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], code: int, sentence: str) -> None:
+def test_a_mistake_is_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    sentence: str,
+) -> None:
     """Exit 2 for a usage error, 1 for the rest; no traceback, and no run is made."""
-    done = run(tmp_path, "train", *arguments)
-    assert done.returncode == code
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEEPEVENT_HOME", str(tmp_path / "home"))
+    n_threads = torch.get_num_threads()
+    try:
+        found = main(["train", *arguments])
+    except SystemExit as usage:
+        found = int(str(usage.code))
+    assert found == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+    assert torch.get_num_threads() == n_threads
     assert not (tmp_path / "home" / "spool").exists()
 
 

@@ -237,12 +237,12 @@ def test_samples_show_the_cascade_so_far(scenes: list[Photograph], tmp_path: Pat
     detector, calibrator = build_network("det12").eval(), build_network("cal12").eval()
     chosen = choose([photograph for photograph in scenes if photograph.split == "val"], 0)
     assert [photograph.path is not None for photograph in chosen] == [True, True, False, False]
-    for network, before in ((detector, None), (calibrator, detector)):
+    for network, before in ((detector, None), (calibrator, (detector, 0.4))):
         samples = CascadeSamples(chosen, training_names=frozenset(), min_face_px=40, detector=before)
-        stages = [[stage["name"] for stage in logged["stages"]] for _, _, logged in samples(network)]
+        stages = [[stage["name"] for stage in logged["stages"]] for _, _, logged in samples(network, {})]
         expected = ["det12", "suppress12"] if before is None else ["det12", "cal12", "suppress12"]
         assert stages == [expected] * 4
-    for _, image, logged in samples(calibrator):
+    for _, image, logged in samples(calibrator, {}):
         truth = np.array(logged["truth"])
         assert (truth[:, 2] <= image.shape[1]).all()
         for stage, above in zip(logged["stages"][1:], logged["stages"], strict=False):

@@ -1,7 +1,7 @@
 """The cascade of the recipe `best`: three nets that answer score and box, filters between them.
 
-det12 -> box12 -> filter -> det24 -> box24 -> filter -> det48 -> box48 -> global filter. The nets are functions
-on pixels, so torch and ONNX Runtime run the very same stages. Knows no torch.
+det12 -> box12 -> filter -> det24 -> box24 -> filter -> det48 -> box48 -> global filter. The nets are
+functions on pixels, so torch and ONNX Runtime run the very same stages. Knows no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deepevent_trainer import cascade
 from deepevent_trainer.cascade import Candidates, Classifier, Mapper, Stage
+from deepevent_trainer.suppression import suppress
 
 # A box moves by itself, so levels need not lie as near as with windows that stay (MTCNN: 1.41).
 SCALE_STEP = 1.414
@@ -63,7 +64,7 @@ def pipeline(
     scale_step: float = SCALE_STEP,
     batch_size: int = 256,
 ) -> Iterator[Candidates]:
-    """Yield every image's windows behind the last of `judges`, which may be the first one or two nets only."""
+    """Yield every image's windows behind the last of `judges`, which may be the first net or two alone."""
     first = judges[0]
     if first.mapper is None:
         raise ValueError(f"{first.name!r} cannot scan a level")
@@ -100,9 +101,7 @@ def _thin(name: str, iou_threshold: float) -> Stage:
 
     def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
         for candidates in stream:
-            kept = cascade.suppress(
-                candidates.boxes, candidates.scores, iou_threshold, groups=candidates.scales
-            )
+            kept = suppress(candidates.boxes, candidates.scores, iou_threshold, groups=candidates.scales)
             passed = candidates.passed(name, "suppress", kept)
             passed.offsets = None if candidates.offsets is None else candidates.offsets[kept]
             yield passed

@@ -166,7 +166,7 @@ def _stage(
         )
         with run:
 
-            def sampler(trained: Network) -> list[Sample]:
+            def sampler(trained: Network, _measures: dict[str, float]) -> list[Sample]:
                 limits = {**thresholds, plan.name: 0.5}
                 images = [p.read() for p in shown]
                 outs = box_cascade.pipeline(images, judges_of([*done, trained], limits), MIN_FACE_PX)
@@ -186,7 +186,10 @@ def _stage(
                 note={"run": run.id},
             )
             run.summary.update(outcome.measures)
-        _say(f"{plan.name}, round {number}: " + json.dumps({k: round(v, 4) for k, v in outcome.measures.items()}))
+        _say(
+            f"{plan.name}, round {number}: "
+            + json.dumps({k: round(v, 4) for k, v in outcome.measures.items()})
+        )
     return network.eval()
 
 

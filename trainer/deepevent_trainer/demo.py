@@ -26,7 +26,7 @@ HELP = "start a server and watch a real training in it"
 NETS = ("det12", "cal12")
 EPOCHS = 30
 # Long enough for the curves to be watched, short enough for two cores: one to two seconds an epoch.
-CROPS_PER_EPOCH = 20_480
+CROPS_PER_EPOCH = 28_672
 POLL_S = 0.1
 STOP_TIMEOUT_S = 20.0
 _NOTE = (

@@ -28,7 +28,7 @@ from deepevent_trainer.networks import Network
 
 # An image of an epoch's sample: its name, its pixels and what the cascade so far finds on it.
 Sample = tuple[str, NDArray[np.uint8], dict[str, Any]]
-Sampler = Callable[[Network], Iterable[Sample]]
+Sampler = Callable[[Network, dict[str, float]], Iterable[Sample]]
 
 
 class Run(Protocol):
@@ -138,7 +138,7 @@ def train(
         run: where everything is logged: `step/loss` and `learning_rate` each step, `train/…` and `val/…` each
         epoch.
         save_to: the checkpoint file.
-        sampler: gives sample photographs with what the net finds on them, once an epoch.
+        sampler: gives sample photographs with what the net, of these measures, finds on them; once an epoch.
         stop: asked after every step, besides `run.should_stop`.
         resume_from: a checkpoint of the same training.
         note: plain values to keep in the checkpoint, such as the run's id.
@@ -209,7 +209,7 @@ def train(
         run.log(measures | rate_of_crops, step=progress.step - 1, epoch=progress.epoch)
         if sampler is not None:
             network.eval()
-            for name, image, found in sampler(network):
+            for name, image, found in sampler(network, measures):
                 run.log_detections(name, image, found, step=progress.step - 1, epoch=progress.epoch)
         save()
     return Outcome("completed", progress, measures)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,14 @@ def threshold_for_recall(face_scores: NDArray[np.floating], recall: float) -> fl
     ordered = np.sort(face_scores)[::-1]
     needed = int(np.ceil(recall * len(ordered)))
     return float(ordered[max(needed, 1) - 1])
+
+
+def first_stage_threshold(measures: Mapping[str, float]) -> float:
+    """Return the score from which a detection net with these validation `measures` accepts a window.
+
+    It lets 99 % of the held-out faces through (Li et al., section 4.2); 1/2 where nothing was measured.
+    """
+    return measures.get("val/threshold_at_99_recall", 0.5)
 
 
 def calibration_measures(

@@ -18,7 +18,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from deepevent.errors import SettingsError
 from deepevent_trainer.plans import (
     Convolution,
     Dense,

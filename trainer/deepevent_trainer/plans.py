@@ -60,7 +60,8 @@ class Inception:
         plain: maps of the 1x1 branch.
         reduce3, maps3: a 1x1 to `reduce3` maps, then 3x3 to `maps3`.
         reduce5, maps5: a 1x1 to `reduce5` maps, then 5x5 to `maps5`.
-        pooled: maps of the fourth branch, a 3x3 max-pooling and a 1x1; 0 leaves it out, as the article had to.
+        pooled: maps of the fourth branch, a 3x3 max-pooling and a 1x1; 0 leaves it out,
+            as the article had to.
     """
 
     plain: int

@@ -14,6 +14,7 @@ import numpy as np
 from deepevent_trainer import cascade
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.loop import Sample
+from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.networks import Network
 from deepevent_trainer.records import detections
 
@@ -21,8 +22,6 @@ N_SAMPLES = 4
 # Larger photographs are shown and searched at this size: the page shows them no larger, and an epoch waits
 # for them.
 MAX_SIDE_PX = 480
-# A window is accepted from this probability on.
-THRESHOLD = 0.5
 # Overlap at which the better of two windows of one scale stays (Li et al.'s repositories use 0.3 to 0.5).
 LOCAL_IOU = 0.5
 
@@ -36,39 +35,47 @@ class CascadeSamples:
         *,
         training_names: frozenset[str],
         min_face_px: float,
-        detector: Network | None = None,
+        detector: tuple[Network, float] | None = None,
         batch_size: int = 256,
     ) -> None:
-        """Take the photographs, and for a calibration net the trained `detector` that stands before it."""
+        """Take the photographs, and for a calibration net the detector before it, with its threshold."""
         self._photographs = [small(photograph) for photograph in photographs]
         self._training_names = training_names
         self._min_face_px = min_face_px
         self._detector = detector
         self._batch_size = batch_size
 
-    def __call__(self, network: Network) -> Iterator[Sample]:
-        """Yield name, pixels and detections of each photograph."""
+    def __call__(self, network: Network, measures: dict[str, float]) -> Iterator[Sample]:
+        """Yield name, pixels and detections of each photograph; a detection net accepts as `measures` say."""
         images = [photograph.read() for photograph in self._photographs]
-        for photograph, found in zip(self._photographs, self._pipeline(network, images), strict=True):
+        for photograph, found in zip(
+            self._photographs, self._pipeline(network, measures, images), strict=True
+        ):
             record = detections(found.stages, photograph.faces, train=photograph.name in self._training_names)
             yield photograph.name, found.image, record
 
     def _pipeline(
-        self, network: Network, images: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]
+        self,
+        network: Network,
+        measures: dict[str, float],
+        images: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
     ) -> Iterator[cascade.Candidates]:
         size_px = network.size_px
         local = cascade.suppression(f"suppress{size_px}", LOCAL_IOU, within_scales=True)
         if network.plan.task == "detection":
-            return cascade.run(cascade.scan(images, network, THRESHOLD, self._min_face_px), local)
+            return cascade.run(
+                cascade.scan(images, network, first_stage_threshold(measures), self._min_face_px), local
+            )
         judge = cascade.classifier(network)
         moved = cascade.calibrate(network.name, judge, size_px, self._batch_size)
         if self._detector is None:
             return cascade.run(cascade.all_windows(images, size_px, self._min_face_px), moved, local)
-        return cascade.run(cascade.scan(images, self._detector, THRESHOLD, self._min_face_px), moved, local)
+        detector, threshold = self._detector
+        return cascade.run(cascade.scan(images, detector, threshold, self._min_face_px), moved, local)
 
 
 def choose(photographs: Sequence[Photograph], seed: int, count: int = N_SAMPLES) -> list[Photograph]:
-    """Return up to `count` photographs to look at: real ones with few faces first, then others with faces."""
+    """Return up to `count` photographs with faces to look at: real ones before composed scenes."""
     random = np.random.default_rng([seed, 30])
     shuffled = [photographs[index] for index in random.permutation(len(photographs))]
     with_faces = [photograph for photograph in shuffled if len(photograph.faces)]

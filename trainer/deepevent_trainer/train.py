@@ -12,38 +12,30 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
 
 import deepevent
-from deepevent.errors import SettingsError
+from deepevent.errors import CheckpointInvalid, SettingsError
 from deepevent_trainer import checkpoint
 from deepevent_trainer.cascade_training import train_cascade
-from deepevent_trainer.data import crops
 from deepevent_trainer.data.batches import Source
 from deepevent_trainer.data.bundled import bundled_photographs
 from deepevent_trainer.data.calibration_crops import CalibrationCrops
-from deepevent_trainer.data.crops import Crops
 from deepevent_trainer.data.detection_crops import DetectionCrops
 from deepevent_trainer.data.folder import read_folder
-from deepevent_trainer.data.split import Division, divide
+from deepevent_trainer.data.material import Material, gather
+from deepevent_trainer.data.split import divide
 from deepevent_trainer.loop import Outcome, Schedule, train
-from deepevent_trainer.networks import RECIPES, Colour, Network, build_network, describe, plan_of
+from deepevent_trainer.measures import first_stage_threshold
+from deepevent_trainer.networks import RECIPES, Network, build_network, describe, plan_of
 from deepevent_trainer.recipes import CASCADES
 from deepevent_trainer.samples import CascadeSamples, choose
 
 HELP = "train a net of the face cascade on annotated photographs"
-
-# Background windows that are kept for every face: an epoch takes as many of them as it shows faces.
-BACKGROUND_A_FACE = 4
-MIN_BACKGROUND = 8_000
-# Above this share of grey crops on either side, colour would tell faces from background by itself.
-MAX_GREY_SHARE = 0.25
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -192,71 +184,12 @@ def _cascade(args: argparse.Namespace) -> int:
         return 0
     if not plan_of(names[0], args.recipe).finds_box:
         raise SettingsError(
-            f"train cascade trains recipe 'best'; train the nets of {args.recipe!r} by name: {', '.join(names)}"
+            f"train cascade trains recipe 'best'; train the nets of {args.recipe!r} one by one: "
+            f"{', '.join(names)}"
         )
     if args.data is None:
         raise SettingsError("train cascade needs --data DIR with annotated photographs")
     return train_cascade(args)
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What a net learns from and is judged by, cut out of the photographs.
-
-    Attributes:
-        division: the photographs.
-        faces: crops of training and of validation faces.
-        background: crops of background likewise.
-        colour: `rgb`, or `grey` where colour would give the answer away.
-    """
-
-    division: Division
-    faces: tuple[Crops, Crops]
-    background: tuple[Crops, Crops]
-    colour: Colour
-
-    def counts(self) -> dict[str, int]:
-        """Return how much there is of each kind."""
-        training, validation = self.division.training, self.division.validation
-        return {
-            "n_training_photographs": len(training),
-            "n_training_faces": len(self.faces[0]),
-            "n_validation_photographs": len(validation),
-            "n_validation_faces": len(self.faces[1]),
-            "n_validation_background": len(self.background[1]),
-        }
-
-    def sentence(self) -> str:
-        """Return the same for people."""
-        n = self.counts()
-        return (
-            f"{n['n_training_faces']:,} faces of {n['n_training_photographs']:,} photographs to learn from, "
-            f"{n['n_validation_faces']:,} faces of {n['n_validation_photographs']:,} held-out photographs "
-            f"and {n['n_validation_background']:,} background windows to judge by ({self.colour})"
-        )
-
-
-def gather(division: Division, size_px: int, seed: int, min_face_px: float | None = None) -> Material:
-    """Cut faces and background for a net of `size_px` out of photographs."""
-    sides = (division.training, division.validation)
-    faces = [crops.positives(side, size_px, seed, min_face_px) for side in sides]
-    wanted = (max(MIN_BACKGROUND, BACKGROUND_A_FACE * len(faces[0])), len(faces[1]))
-    background = [
-        crops.negatives(side, size_px, count, seed + index)
-        for index, (side, count) in enumerate(zip(sides, wanted, strict=True))
-    ]
-    shares = (_grey_share(faces[0]), _grey_share(background[0]))
-    colour: Colour = "grey" if max(shares) > MAX_GREY_SHARE else "rgb"
-    return Material(division, (faces[0], faces[1]), (background[0], background[1]), colour)
-
-
-def _grey_share(some: Crops) -> float:
-    """Return the share of crops without colour, of up to 2,000."""
-    chosen = some.pixels[:: max(1, len(some) // 2000), ::4, ::4].astype(np.int16)
-    if not len(chosen):
-        return 0.0
-    spread = chosen.max(axis=3) - chosen.min(axis=3)
-    return float((spread.mean(axis=(1, 2)) < 2).mean())
 
 
 def _source(network: Network, material: Material, args: argparse.Namespace) -> Source:
@@ -271,15 +204,18 @@ def _source(network: Network, material: Material, args: argparse.Namespace) -> S
     return DetectionCrops(training, (material.faces[1], material.background[1]), **common)
 
 
-def _detector(args: argparse.Namespace, network: Network) -> Network | None:
-    """Return the trained det12 that stands before a 12 px calibration net, if there is one."""
+def _detector(args: argparse.Namespace, network: Network) -> tuple[Network, float] | None:
+    """Return the trained det12 before a 12 px calibration net, with its threshold, if there is one."""
     if network.plan.task != "calibration" or network.size_px != 12:
         return None
     path = args.det12 or args.out / "det12.pt"
     if args.det12 is None and not path.exists():
         _say(f"no {path}: the samples show every window moved; train det12 first to see only what it accepts")
         return None
-    return checkpoint.network_from(checkpoint.load(path))
+    state = checkpoint.load(path)
+    if state["net"] != "det12":
+        raise CheckpointInvalid(f"--det12 {str(path)!r} is a checkpoint of {state['net']}, not of det12")
+    return checkpoint.network_from(state), first_stage_threshold(state["measures"])
 
 
 @contextmanager

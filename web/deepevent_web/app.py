@@ -8,8 +8,7 @@ from flask import Flask
 
 from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
-from deepevent_web.api import blobs, curves, events, ingest, media, runs, session, system
-from deepevent_web.seats import Seats
+from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -21,6 +20,8 @@ NOUNS = (
     curves.noun,
     media.noun,
     blobs.noun,
+    jobs.noun,
+    agents.noun,
     session.noun,
     system.noun,
     system.docs,
@@ -39,12 +40,11 @@ class Application:
     tail: Tail
 
 
-def create_app(services: Services, seats: Seats | None = None) -> Application:
+def create_app(services: Services) -> Application:
     """Build the application.
 
     Args:
         services: the parts of this process; the app closes none of them.
-        seats: how many browsers may watch.
 
     Raises:
         RuntimeError: a route has no role.
@@ -71,7 +71,7 @@ def create_app(services: Services, seats: Seats | None = None) -> Application:
         routes=table,
         policy=services.policy,
         authenticate=authenticate,
-        seats=seats or Seats(),
+        seats=services.seats,
         stopping=services.stopping.is_set,
     )
     return Application(app, tail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepevent.store import compaction, runs
+from deepevent.store import compaction, leases, runs, sweeping
 from deepevent_web.adoption import Adoption
 from deepevent_web.housekeeping import Chore
 from deepevent_web.services import Services
@@ -12,13 +12,37 @@ from deepevent_web.services import Services
 ADOPT_EVERY_S = 2.0
 COMPACT_EVERY_S = 5.0
 LOST_EVERY_S = 10.0
+LEASES_EVERY_S = 2.0
+SWEEP_EVERY_S = 600.0
+
+
+class Leases:
+    """Takes back jobs whose lease ran out, but first gives every lease its full time.
+
+    While no server ran, no heartbeat could be heard.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._renewed = False
+
+    def look(self) -> None:
+        """Look once."""
+        if not self._renewed:
+            leases.renew_all(self._services.db, self._services.terms)
+            self._renewed = True
+        leases.expire(self._services.db, self._services.terms)
 
 
 def chores(services: Services, home: Path) -> list[Chore]:
     """All chores of a server."""
+    leases_every_s = min(LEASES_EVERY_S, services.terms.lease_s / 4)
     adoption = Adoption(home, services.committer, services.blobs)
     return [
         Chore("taking in abandoned spools", ADOPT_EVERY_S, adoption.look),
         Chore("marking lost runs", LOST_EVERY_S, lambda: runs.mark_lost(services.db)),
+        Chore("taking back jobs of silent agents", leases_every_s, Leases(services).look),
+        Chore("removing blobs of no run", SWEEP_EVERY_S, lambda: sweeping.sweep(services.db, services.blobs)),
+        Chore("giving deleted rows back to the disk", SWEEP_EVERY_S, services.db.reclaim),
         Chore("compaction", COMPACT_EVERY_S, lambda: compaction.compact(services.db)),
     ]

@@ -69,10 +69,10 @@ def from_error(error: errors.DeepEventError) -> Problem:
     """Say one of our own errors in HTTP."""
     message = str(error)
     match error:
-        case errors.RunNotFound() | errors.RunDeleted():
+        case errors.RunNotFound() | errors.RunDeleted() | errors.JobNotFound() | errors.AgentNotFound():
             return Problem(404, message)
-        case errors.SequenceGap():
-            return Problem(409, message, extra={"expected": error.expected})
+        case errors.LeaseLost() | errors.JobConflict() | errors.SequenceGap():
+            return Problem(409, message, extra=_expected(error))
         case errors.FilterError():
             return Problem(
                 422,
@@ -87,6 +87,10 @@ def from_error(error: errors.DeepEventError) -> Problem:
         case _:
             _log.error("unexpected error", exc_info=error)
             return Problem(500, "the server failed; its log says why")
+
+
+def _expected(error: errors.DeepEventError) -> dict[str, int]:
+    return {"expected": error.expected} if isinstance(error, errors.SequenceGap) else {}
 
 
 def install(app: Flask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deepevent.store import blobs, connection, ingest
+from deepevent.store.leases import Terms
 from deepevent_web.app import create_app
 from deepevent_web.chores import chores
 from deepevent_web.housekeeping import Housekeeping
@@ -24,8 +25,16 @@ class ServerProcess:
         self._db = connection.open_database(plan.store)
         self._committer = ingest.Committer(self._db)
         store = blobs.BlobStore(plan.home / "blobs")
-        self.services = Services(self._db, self._committer, store, plan.policy, plan.address)
-        application = create_app(self.services, Seats(plan.viewers, plan.viewers_per_address))
+        self.services = Services(
+            self._db,
+            self._committer,
+            store,
+            plan.policy,
+            plan.address,
+            Seats(plan.viewers, plan.viewers_per_address),
+            Terms(plan.lease_s, plan.lease_s / 3),
+        )
+        application = create_app(self.services)
         self.wsgi: Flask = application.wsgi
         self._tail = application.tail
         self._housekeeping = Housekeeping(plan.home, chores(self.services, plan.home))

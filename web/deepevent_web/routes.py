@@ -14,7 +14,7 @@ from typing import Any, Literal
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
-Role = Literal["public", "page", "any", "viewer", "logger", "operator"]
+Role = Literal["public", "page", "any", "viewer", "logger", "agent", "operator"]
 """Who may call: `public` everybody, `page` a signed-in browser (others are sent to the sign-in page),
 `any` everybody who is signed in, else the role of that name and the operator."""
 
@@ -51,7 +51,7 @@ class Route:
     @property
     def documented(self) -> bool:
         """Whether the route belongs to the HTTP API (the others are pages and files)."""
-        return self.rule.startswith("/api") or self.rule in {"/healthz", "/readyz"}
+        return self.rule.startswith("/api") or self.rule in {"/healthz", "/readyz", "/metrics"}
 
 
 Handler = Callable[..., ResponseReturnValue]

@@ -25,6 +25,12 @@ class Seats:
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
+    @property
+    def n_taken(self) -> int:
+        """Sockets that are open now."""
+        with self._lock:
+            return self._taken.total()
+
     @contextmanager
     def taken(self, address: str) -> Iterator[None]:
         """Hold a seat for as long as the block lasts.

@@ -63,6 +63,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allowed-host", action="append", default=[], metavar="NAME", help="also answer to this host name"
     )
+    parser.add_argument(
+        "--lease",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="an agent that is silent for so long loses its jobs (default: 30)",
+    )
     parser.add_argument("--public-url", help="the address that a TLS proxy in front of this server shows")
 
 
@@ -77,6 +84,7 @@ class Plan:
     policy: Policy
     viewers: int
     viewers_per_address: int
+    lease_s: float
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -105,6 +113,8 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong.append(f"--workers must lie between 1 and 64, got {arguments.workers}")
     if not 1 <= arguments.viewers <= 2000:
         wrong.append(f"--viewers must lie between 1 and 2000, got {arguments.viewers}")
+    if not 1 <= arguments.lease <= 86_400:
+        wrong.append(f"--lease must lie between 1 and 86400 seconds, got {arguments.lease}")
     if arguments.public_url is not None:
         parts = urlsplit(arguments.public_url)
         if (
@@ -167,6 +177,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
         policy=_policy(arguments),
         viewers=arguments.viewers,
         viewers_per_address=arguments.viewers_per_address or arguments.viewers,
+        lease_s=arguments.lease,
     )
 
 

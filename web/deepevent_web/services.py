@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 from flask import current_app, request
 
+from deepevent.store.leases import TERMS, Terms
 from deepevent_web.policy import Policy
+from deepevent_web.seats import Seats
 from deepevent_web.sessions import Guesses
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Services:
 
     Attributes:
         address: where browsers reach the server, `http://host:port`, without a slash at the end.
+        terms: how long agents' leases last.
         stopping: set once the server takes no more events.
     """
 
@@ -34,6 +37,8 @@ class Services:
     blobs: BlobStore
     policy: Policy
     address: str
+    seats: Seats = field(default_factory=Seats)
+    terms: Terms = TERMS
     guesses: Guesses = field(default_factory=Guesses)
     stopping: threading.Event = field(default_factory=threading.Event)
 

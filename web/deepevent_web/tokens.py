@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deepevent.store.connection import Database
 
 HELP = "create, list and revoke access tokens; make a sign-in link"
-ROLES = ("viewer", "logger", "operator")
+ROLES = ("viewer", "logger", "agent", "operator")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -116,6 +116,8 @@ class Watcher:
     deleted: set[str] = field(default_factory=set)
     media: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    jobs: set[int] = field(default_factory=set)
+    queue: bool = False
     overflowed: bool = False
     blocked_since: float | None = None
     messages: Bucket = field(default_factory=lambda: Bucket(200, 50))
@@ -123,7 +125,8 @@ class Watcher:
 
     def has_news(self) -> bool:
         """Whether something is to be sent."""
-        return bool(self.pending or self.runs or self.deleted or self.media or self.alerts or self.overflowed)
+        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs)
+        return any(waiting) or self.queue or self.overflowed
 
     def note_runs(self, changed: set[str], deleted: set[str]) -> None:
         """Runs that changed or went; beyond a bound the browser is told to ask anew."""
@@ -139,10 +142,19 @@ class Watcher:
         if len(self.media) + len(self.alerts) > MAX_PENDING:
             self.overflow()
 
+    def note_jobs(self, changed: set[int], queue: bool) -> None:
+        """Jobs that changed, and whether agents or the queue itself did."""
+        self.jobs |= changed
+        self.queue = self.queue or queue
+        if len(self.jobs) > MAX_PENDING:
+            self.overflow()
+
     def overflow(self) -> None:
         """Forget all details: the browser fetches afresh."""
         self.runs.clear()
         self.deleted.clear()
         self.media.clear()
         self.alerts.clear()
+        self.jobs.clear()
+        self.queue = False
         self.overflowed = True

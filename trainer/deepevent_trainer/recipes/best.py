@@ -7,7 +7,8 @@ tells much about it.
 
 det12: 12x12x1 -> conv 5x5x24 -> separable 3x3x32 -> 48 -> 2+4; slides over a level 4 px a step
 det24: 24x24x1 -> conv 12x12x24 -> separable 6x6x48 -> 6x6x64 -> 3x3x96 -> 96 -> 2+4
-det48: 48x48x1 -> conv 24x24x24 -> separable 12x12x48 -> 12x12x64 -> 6x6x96 -> 6x6x128 -> 3x3x160 -> 160 -> 2+4
+det48: 48x48x1 -> conv 24x24x24 -> separable 12x12x48 -> 12x12x64 -> 6x6x96 -> 6x6x128 -> 3x3x160 -> 160
+       -> 2+4
 """
 
 from __future__ import annotations

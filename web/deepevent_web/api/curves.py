@@ -1,15 +1,14 @@
-"""`POST /curves`: many runs × many metrics in one answer, as JSON or as columns of float64."""
+"""Curves: many runs × many metrics thinned for a screen, and the raw points of one metric."""
 
 from __future__ import annotations
 
 import struct
 from typing import Any
 
-import numpy as np
 from flask import Response, request
 
 from deepevent.store import curves
-from deepevent_web.fields import ULID, Fields, json_body
+from deepevent_web.fields import ULID, Fields, Query, json_body
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps
 from deepevent_web.services import services
@@ -18,6 +17,7 @@ noun = Noun("curves")
 MAX_QUERIES = 1000
 MAX_PIXELS = 8192
 MAX_WEIGHT = 0.9999
+MAX_POINTS = 1 << 20
 AXES = ("step", "time", "relative", "epoch")
 BINARY = "application/octet-stream"
 
@@ -51,6 +51,37 @@ def read() -> Response:
     return answer(
         {"revision": found.revision, "curves": [_header(curve) | _columns(curve) for curve in found.curves]}
     )
+
+
+@noun.route(
+    "GET",
+    "/runs/<run>/points",
+    role="viewer",
+    summary="A metric's points as they were logged, in order of arrival, bit for bit",
+    query={
+        "metric": "its name",
+        "rank": "of the process that logged it; default 0",
+        "after": "leave out that many points; default 0",
+        "limit": f"1 to {MAX_POINTS}",
+    },
+    answers={
+        200: "binary: a header and the columns step (int64), time and value (float64)",
+        404: "no such metric",
+    },
+)
+def points(run: str) -> Response:
+    """Read raw points."""
+    query = Query()
+    metric = query.text("metric", limit=250)
+    rank = query.count("rank", 0, low=0, high=2**31 - 1)
+    after = query.count("after", 0, low=0, high=2**62)
+    limit = query.count("limit", MAX_POINTS, low=1, high=MAX_POINTS)
+    query.done()
+    found = curves.read_points(services().db, run, metric, rank, after, limit)
+    head = {"run": run, "metric": metric, "rank": rank, "first_index": found.first_index}
+    head |= {"columns": ["step", "time", "value"], "length": len(found.steps)}
+    columns = (found.steps.astype("<i8"), found.times.astype("<f8"), found.values.astype("<f8"))
+    return Response(_framed(head, [column.tobytes() for column in columns]), 200, {"Content-Type": BINARY})
 
 
 def _queries(fields: Fields, raw: list[Any]) -> list[curves.Query]:
@@ -91,7 +122,7 @@ def _header(curve: curves.Curve) -> dict[str, Any]:
         "rank": curve.rank,
         "n_points": curve.n_points,
         "thinned": curve.thinned,
-        "columns": curve.columns,
+        "columns": list(curve.columns),
         "length": len(curve.x),
         "nonfinite": curve.nonfinite,
         "n_nonfinite": curve.n_nonfinite,
@@ -99,13 +130,16 @@ def _header(curve: curves.Curve) -> dict[str, Any]:
 
 
 def _columns(curve: curves.Curve) -> dict[str, Any]:
-    return {name: getattr(curve, name).tolist() for name in curve.columns}
+    return {name: column.tolist() for name, column in curve.columns.items()}
 
 
 def _binary(found: curves.CurveSet) -> bytes:
-    head = dumps({"revision": found.revision, "curves": [_header(curve) for curve in found.curves]}).encode()
-    pieces = [struct.pack("<I", len(head)), head, bytes(-(4 + len(head)) % 8)]
-    for curve in found.curves:
-        columns = (np.ascontiguousarray(getattr(curve, name), dtype="<f8") for name in curve.columns)
-        pieces.extend(column.tobytes() for column in columns)
-    return b"".join(pieces)
+    head = {"revision": found.revision, "curves": [_header(curve) for curve in found.curves]}
+    columns = (column for curve in found.curves for column in curve.columns.values())
+    return _framed(head, [column.astype("<f8", copy=False).tobytes() for column in columns])
+
+
+def _framed(head: dict[str, Any], columns: list[bytes]) -> bytes:
+    """Return the length of the JSON, the JSON, zeros up to a multiple of 8, and the columns."""
+    text = dumps(head).encode()
+    return b"".join([struct.pack("<I", len(text)), text, bytes(-(4 + len(text)) % 8), *columns])

@@ -32,7 +32,7 @@ noun = Noun("events")
 MAX_EVENTS = 2000
 MAX_METRICS = 1000
 BODY_LIMIT_BYTES = 4 * 1024 * 1024
-TYPES = ("config", "summary", "tags", "notes", "media", "artifact", "alert", "log", "finish")
+TYPES = ("config", "summary", "environment", "tags", "notes", "media", "artifact", "alert", "log", "finish")
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NOTHING = {"type": "summary", "values": {}}
 

@@ -7,7 +7,7 @@ import time
 from flask import Response, request
 
 from deepevent import wire
-from deepevent.errors import StoreBusy
+from deepevent.errors import StoreBusy, StoreOverloaded
 from deepevent_web.problems import Problem
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer
@@ -24,13 +24,15 @@ def submit(batch: wire.Batch) -> tuple[int, bool]:
         The last sequence committed, and whether the script is asked to stop.
 
     Raises:
-        Problem: 503 while the store cannot take it.
+        Problem: 429 while more arrives than can be committed, 503 while the store cannot take it.
     """
     try:
         acknowledgement = services().committer.submit(batch)
     except StoreBusy as error:
         raise Problem(
-            503, str(error), headers={"Retry-After": str(max(1, round(error.retry_after_s)))}
+            429 if isinstance(error, StoreOverloaded) else 503,
+            str(error),
+            headers={"Retry-After": str(max(1, round(error.retry_after_s)))},
         ) from error
     return acknowledgement.last_sequence, acknowledgement.should_stop
 
@@ -46,6 +48,7 @@ def submit(batch: wire.Batch) -> tuple[int, bool]:
         404: "the run was deleted",
         409: "a gap: send again from `expected`",
         422: "the batch can never be accepted",
+        429: "more arrives than can be committed: send again after Retry-After",
     },
     adds=True,
 )

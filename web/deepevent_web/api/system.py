@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Response, current_app
 
 from deepevent_web import openapi
@@ -36,6 +38,25 @@ def readyz() -> Response:
         raise Problem(503, "the server is stopping", headers={"Retry-After": "2"})
     here.db.revision()
     return answer({"status": "ok"})
+
+
+@probes.route(
+    "GET", "/metrics", role="viewer", summary="The server's own figures", answers={200: "Prometheus text"}
+)
+def metrics() -> Response:
+    """Figures for Prometheus."""
+    here = services()
+    figures = {
+        "deepevent_revision": ("counter", "Commits so far", here.db.revision()),
+        "deepevent_pages_open": ("gauge", "Pages with an open socket", here.seats.n_taken),
+        "deepevent_threads": ("gauge", "Threads of this process", threading.active_count()),
+        "deepevent_stopping": ("gauge", "1 while no more events are taken", int(here.stopping.is_set())),
+    }
+    text = "".join(
+        f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n{name} {value}\n"
+        for name, (kind, meaning, value) in figures.items()
+    )
+    return Response(text, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 @noun.route("GET", "/openapi.json", role="any", summary="This description", answers={200: "OpenAPI 3.1"})

@@ -95,6 +95,19 @@ export const getLogs = (run, values) => json("GET", `/runs/${id(run)}/logs${quer
 /** @param {string} run */
 export const getArtifacts = (run) => json("GET", `/runs/${id(run)}/artifacts`);
 
+/** The newest jobs first. @param {{state?: string, limit?: number, before?: number}} values */
+export const listJobs = (values) => json("GET", `/jobs${query(values)}`);
+/** @param {object} job recipe, parameters and what else docs/api.md names @returns {Promise<object>} the Job */
+export const createJob = (job) => json("POST", "/jobs", { body: job });
+/** @param {number} job @returns {Promise<object>} the Job */
+export const stopJob = (job) => json("POST", `/jobs/${id(job)}/stop`);
+/** @param {number} job @returns {Promise<object>} the Job */
+export const requeueJob = (job) => json("POST", `/jobs/${id(job)}/requeue`);
+/** @param {boolean} paused */
+export const setPaused = (paused) => json("PUT", "/queue", { body: { paused } });
+export const listAgents = () => json("GET", "/agents");
+export const listRecipes = () => json("GET", "/recipes");
+
 /** Where an uploaded file is shown from. @param {string} sha256 @param {string} [mime] */
 export const blobURL = (sha256, mime) => `${BASE}/blobs/${id(sha256)}${query({ type: mime })}`;
 

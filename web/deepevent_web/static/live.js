@@ -5,7 +5,8 @@
 import { io } from "socket.io-client";
 import * as curves from "./curves.js";
 import { getSession } from "./api.js";
-import { applyPoints, applyRuns, connection, lastPoint } from "./state.js";
+import { goToSignIn } from "./router.js";
+import { applyPoints, applyRuns, connection, lastPoint, loadRuns, opened, openRun } from "./state.js";
 
 /** Loopback: page and script share one clock, so a point's own time tells how long it took. */
 const SAME_CLOCK = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
@@ -16,6 +17,7 @@ let watched = [];
 let revision = null;
 let firstWatch = () => {};
 const mediaListeners = new Set();
+const queueListeners = new Set();
 const reconnectListeners = new Set();
 
 const seconds = () => Date.now() / 1000;
@@ -30,7 +32,22 @@ export function connect() {
     sendWatch();
     if (revision !== null) for (const listener of reconnectListeners) listener();
   });
-  socket.on("disconnect", () => (connection.value = { phase: "lost", since: seconds() }));
+  socket.on("disconnect", (reason) => {
+    connection.value = { phase: "lost", since: seconds() };
+    if (reason === "io server disconnect") socket?.connect(); // the client comes back by itself from all but this
+  });
+  socket.on("closing", ({ reason }) => {
+    if (reason !== "signed out") return;
+    disconnect();
+    goToSignIn();
+  });
+  socket.on("resync", (event) => {
+    saw(event.revision);
+    loadRuns({ quiet: true });
+    for (const id of opened.value.keys()) openRun(id).catch(() => {}); // a run that is gone keeps what is shown of it
+    curves.refetchAll();
+    for (const listener of reconnectListeners) listener();
+  });
   socket.on("connect_error", () => {
     if (connection.value.phase !== "lost") connection.value = { phase: "lost", since: seconds() };
     if (!socket.active) getSession().catch(() => {}); // refused by the server: a session that is over leads to sign-in
@@ -40,6 +57,12 @@ export function connect() {
     saw(event.revision);
     applyRuns(event);
   });
+  // These go to everybody and say nothing about points: the cursor of what is watched stays where it is.
+  for (const name of ["job", "agents"]) {
+    socket.on(name, (event) => {
+      for (const listener of queueListeners) listener(name, event);
+    });
+  }
   socket.on("media", (event) => {
     saw(event.revision);
     for (const listener of mediaListeners) listener(event.media);
@@ -64,13 +87,19 @@ export function watch(runs) {
   if (socket?.connected) curves.holdUntil(sendWatch());
 }
 
+/** Hear of jobs and agents. @param {(name: "job"|"agents", event: object) => void} listener @returns {() => void} */
+export function onQueue(listener) {
+  queueListeners.add(listener);
+  return () => queueListeners.delete(listener);
+}
+
 /** Hear of new media of watched runs. @param {(media: object[]) => void} listener @returns {() => void} */
 export function onMedia(listener) {
   mediaListeners.add(listener);
   return () => mediaListeners.delete(listener);
 }
 
-/** Hear of a connection that came back. @param {() => void} listener @returns {() => void} */
+/** Hear that what was loaded may be old: the connection came back, or too much has changed. @param {() => void} listener @returns {() => void} */
 export function onReconnect(listener) {
   reconnectListeners.add(listener);
   return () => reconnectListeners.delete(listener);

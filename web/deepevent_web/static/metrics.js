@@ -5,7 +5,7 @@
 
 const TRAIN = new Set(["train", "training"]);
 const VALIDATION = new Set(["val", "valid", "validation", "eval", "test"]);
-const LOWER = /(^|[^a-z])(loss|err|error|nll|mse|mae|rmse|perplexity|ppl|wer|cer|fid|distance|misses|false_positives)([^a-z]|$)/i;
+const LOWER = /(^|[^a-z])(loss|err|error|nll|mse|mae|rmse|perplexity|ppl|wer|cer|fid|distance|misses|false_(?:positives?|negatives?)(?:_rate)?)([^a-z]|$)/i;
 const HIGHER = /(^|[^a-z])(acc|accuracy|auc|precision|recall|f1|iou|map|ap|score|r2|psnr|ssim|bleu|reward|detection_rate)([^a-z]|$)/i;
 
 /**

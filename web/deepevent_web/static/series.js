@@ -10,6 +10,10 @@ import { cut, number } from "./format.js";
 const MOST_MARKS = 200;
 const MOST_LABELS = 6;
 const UNIFIED_MOST = 10;
+/** From here on numbers along x are written as 2k, 4k. */
+const SHORT_FROM = 1000;
+/** Room above and below a curve that never changes, as a part of its value. */
+const FLAT_ROOM = 0.1;
 const VARIANT_DASH = ["solid", "longdash", "dashdot", "longdashdot"];
 const AXIS_NAMES = { step: "step", epoch: "epoch", time: "time", relative: "seconds since the start" };
 
@@ -24,6 +28,8 @@ export function chartData(lines, view) {
   const marks = [];
   let hidden = 0;
   view = { ...view, unified: lines.length <= UNIFIED_MOST };
+  // Plotly counts a date axis in milliseconds.
+  if (view.range && view.x === "time") view.range = { from: view.range.from * 1000, to: view.range.to * 1000 };
   for (const line of lines) {
     const { curve, run, colour } = line;
     if (!curve.ready) continue;
@@ -49,14 +55,37 @@ export function chartData(lines, view) {
     hovermode: view.unified ? "x unified" : "closest",
     xaxis: {
       type: view.x === "time" ? "date" : "linear",
+      tickformat: view.x !== "time" && largest(main, view.range) >= SHORT_FROM ? "~s" : undefined,
       hoverformat: view.x === "time" ? "%d %b %H:%M:%S" : undefined,
       unifiedhovertitle: view.x === "time" ? undefined : { text: `${AXIS_NAMES[view.x]} %{x:,}` },
       ...(view.range ? { range: [view.range.from, view.range.to], autorange: false } : { autorange: true }),
     },
-    yaxis: { type: view.log ? "log" : "linear", autorange: true, dtick: view.log ? "D2" : undefined },
+    yaxis: { type: view.log ? "log" : "linear", dtick: view.log ? "D2" : undefined, ...heights([...raw, ...main], view) },
   };
   layout.annotations = marks.slice(0, MOST_LABELS).map((trace) => labelOf(trace, view));
   return { traces: [...raw, ...main, ...marks], layout, hidden };
+}
+
+/** The largest x that is drawn. */
+function largest(traces, range) {
+  if (range) return Math.max(Math.abs(range.from), Math.abs(range.to));
+  return traces.reduce((most, { x }) => Math.max(most, x.length ? x[x.length - 1] : 0), 0);
+}
+
+/** The range of y: Plotly's own, but close around a value that never changes, where Plotly would show one above and one below. */
+function heights(traces, { log, range }) {
+  let only = null;
+  for (const { x, y } of traces) {
+    for (let i = 0; i < y.length; i += 1) {
+      if (!Number.isFinite(y[i]) || (log && y[i] <= 0) || (range && (x[i] < range.from || x[i] > range.to))) continue;
+      if (only !== null && y[i] !== only) return { autorange: true };
+      only = y[i];
+    }
+  }
+  if (only === null) return { autorange: true };
+  const room = Math.abs(only) * FLAT_ROOM || 1;
+  const ends = [only - room, only + room];
+  return { autorange: false, range: log ? ends.map(Math.log10) : ends };
 }
 
 function label({ run, curve, role }, several) {

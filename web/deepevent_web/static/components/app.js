@@ -12,13 +12,14 @@ import { ComparePage } from "./compare_page.js";
 import { DetectionsPage } from "./detections_page.js";
 import { Empty } from "./empty.js";
 import { Help } from "./help.js";
+import { JobsPage } from "./jobs_page.js";
 import { Nav } from "./nav.js";
 import { RunPage } from "./run_page.js";
 import { RunsPage } from "./runs_page.js";
 import { SettingsPage } from "./settings_page.js";
 import { SignInPage } from "./signin_page.js";
 
-const TITLES = { runs: "Runs", run: "Run", compare: "Compare", detections: "Detections", settings: "Settings", signin: "Sign in" };
+const TITLES = { runs: "Runs", run: "Run", compare: "Compare", detections: "Detections", jobs: "Jobs", settings: "Settings", signin: "Sign in" };
 
 function Page() {
   const { page, run } = route.value;
@@ -26,6 +27,7 @@ function Page() {
   if (page === "run") return html`<${RunPage} key=${run} id=${run} />`;
   if (page === "compare") return html`<${ComparePage} />`;
   if (page === "detections") return html`<${DetectionsPage} />`;
+  if (page === "jobs") return html`<${JobsPage} />`;
   if (page === "settings") return html`<${SettingsPage} />`;
   return html`<main class="content"><${Empty} title="There is no such page">
     The address may be old. <a href="/">All runs</a> are here.

@@ -12,6 +12,13 @@ const LEAST_INTERVAL_MS = 120;
 /** A chart may spend at most a third of the time drawing, and all charts together this much of a frame. */
 const COST_FACTOR = 2;
 const FRAME_BUDGET_MS = 40;
+/** What is left of the other runs' lines while one run is pointed at. */
+const FADED = 0.16;
+/** As many labels on an axis as have room beside each other. */
+const TICK_PX = 52;
+const DATE_PX = 84;
+const LEAST_TICKS = 2;
+const MOST_TICKS = 6;
 
 let plotly = null;
 /** Charts on the page: Map of the DOM node to what is drawn in it. */
@@ -74,7 +81,7 @@ function drawFrame() {
 function draw(node, chart) {
   const begun = performance.now();
   const { traces, layout } = chart.build();
-  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis("SI"), ...layout.xaxis }, yaxis: { ...axis("power"), ...layout.yaxis } }, CONFIG);
+  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis(node.clientWidth / (layout.xaxis.type === "date" ? DATE_PX : TICK_PX)), ...layout.xaxis }, yaxis: { ...axis(MOST_TICKS), ...layout.yaxis } }, CONFIG);
   if (!chart.listening) listen(node, chart);
   highlight(node, chart.highlighted);
   const cost = performance.now() - begun;
@@ -92,11 +99,11 @@ function baseLayout(node) {
   };
 }
 
-function axis(exponentformat) {
+function axis(nTicks) {
   return {
     gridcolor: token("--grid"), linecolor: token("--line"), zeroline: false, fixedrange: false,
-    tickfont: { size: 11, color: token("--dim") }, automargin: false, exponentformat,
-    showspikes: false, nticks: 6,
+    tickfont: { size: 11, color: token("--dim") }, tickangle: 0, automargin: false, exponentformat: "power",
+    separatethousands: true, showspikes: false, nticks: Math.max(LEAST_TICKS, Math.min(MOST_TICKS, Math.floor(nTicks))),
   };
 }
 
@@ -119,7 +126,8 @@ function highlight(node, run) {
   const lit = (node.data || []).some((trace) => trace.meta.run === run);
   const drawn = (node.calcdata || []).map((calc) => calc[0].trace).filter((trace) => trace.visible === true);
   groups.forEach((group, i) => {
-    group.style.opacity = lit && drawn[i]?.meta?.run !== run ? 0.16 : "";
+    const own = drawn[i]?.opacity ?? 1;
+    group.style.opacity = lit && drawn[i]?.meta?.run !== run ? own * FADED : own;
   });
 }
 

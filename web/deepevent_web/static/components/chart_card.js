@@ -5,7 +5,7 @@
 import { html } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as curves from "../curves.js";
-import { cut, value } from "../format.js";
+import { value } from "../format.js";
 import { setParams } from "../router.js";
 import { best, chartData } from "../series.js";
 import { hovered } from "../state.js";
@@ -16,6 +16,15 @@ import { Name } from "./name.js";
 import { Swatch } from "./swatch.js";
 
 const DEFAULT_PIXELS = 600;
+/** Of a name that has too little room, so much of its end stays. */
+const TAIL = 9;
+
+/** A name that gives way in its middle: the first part shrinks, the last does not. @param {{text: string, whole: string}} props */
+function Title({ text, whole }) {
+  const characters = Array.from(text);
+  const split = characters.length > 2 * TAIL ? characters.length - TAIL : characters.length;
+  return html`<bdi class="title" title=${whole}><span class="title-head">${characters.slice(0, split).join("")}</span><span class="title-tail">${characters.slice(split).join("")}</span></bdi>`;
+}
 
 function wantedSeries(metrics, runs, series) {
   return runs.flatMap((run) =>
@@ -93,8 +102,8 @@ export function ChartCard({ title, section, metrics, runs, colours, series }) {
 
   return html`<article class="card" ref=${card}>
     <header>
-      <h3><bdi class="name" title=${title}>${cut(title.startsWith(`${section}/`) ? title.slice(section.length + 1) : title, 34)}</bdi></h3>
-      ${top ? html`<p class="best" title=${top.step === null ? undefined : `at step ${top.step}`}>best <b>${value(top.value)}</b>${runs.length > 1 ? html` · <${Swatch} colour=${colours.get(top.run.id)} /><${Name} text=${top.run.name} most=${22} />` : ""}</p>` : null}
+      <h3><${Title} text=${title.startsWith(`${section}/`) ? title.slice(section.length + 1) : title} whole=${title} /></h3>
+      ${top ? html`<p class="best" title=${top.step === null ? undefined : `at step ${top.step}`}><span class="figure">best <b>${value(top.value)}</b></span>${runs.length > 1 ? html`<span class="whose"> · <${Swatch} colour=${colours.get(top.run.id)} /><${Name} text=${top.run.name} most=${22} /></span>` : ""}</p>` : null}
       <span class="card-tools">
         ${range ? html`<button class="quiet" title="show all of the curve again (or press twice in the chart)" onClick=${() => setRange(null)}>whole range</button>` : null}
         <button class="quiet" aria-pressed=${log} title="logarithmic scale" onClick=${flip}>log</button>

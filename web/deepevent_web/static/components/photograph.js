@@ -54,14 +54,15 @@ function nearest(boxes, x, y) {
   return found;
 }
 
-/** Where there are many boxes each is fainter, so that where they gather can be seen. */
-const FEW_BOXES = 40;
+/** Where there are many boxes each is fainter and thinner, so that where they gather can be seen. */
+const FEW_BOXES = 12;
 const LEAST_ALPHA = 0.12;
+const LEAST_WIDTH = 0.6;
 
 const LOOK = {
   window: { colour: "--box-window", width: 1.2, many: 0.9 },
   dimmed: { colour: "--box-window", width: 1, many: 0.35 },
-  accepted: { colour: "--box-accepted", width: 3 },
+  accepted: { colour: "--box-accepted", width: 3, many: 1 },
   before: { colour: "--box-before", width: 1, dash: [3, 3], many: 0.6 },
   parent: { colour: "--box-before", width: 2, dash: [4, 3] },
   child: { colour: "--box-accepted", width: 2 },
@@ -82,18 +83,19 @@ function draw(canvas, image, size, boxes) {
   pen.scale(ratio, ratio);
   const sx = clientWidth / size.width;
   const sy = clientHeight / size.height;
-  const n = boxes.length;
+  const crowd = Math.min(1, Math.sqrt(FEW_BOXES / boxes.length));
   for (const { box: [x1, y1, x2, y2], style, label } of boxes) {
     const look = LOOK[style];
     pen.strokeStyle = token(look.colour);
-    pen.lineWidth = look.width;
-    pen.globalAlpha = look.many ? Math.max(LEAST_ALPHA, Math.min(look.many, look.many * Math.sqrt(FEW_BOXES / n))) : 1;
+    const width = look.many ? Math.max(LEAST_WIDTH, look.width * crowd) : look.width;
+    pen.lineWidth = width;
+    pen.globalAlpha = look.many ? Math.max(LEAST_ALPHA, look.many * crowd) : 1;
     pen.setLineDash(look.dash || []);
-    if (look.width >= 2) {
+    if (width >= 2) {
       // A dark edge keeps the line legible on bright and on dark parts of the photograph.
       pen.save();
       pen.strokeStyle = token("--box-edge");
-      pen.lineWidth = look.width + 1.5;
+      pen.lineWidth = width + 1.5;
       pen.setLineDash([]);
       pen.globalAlpha = 0.35;
       pen.strokeRect(x1 * sx, y1 * sy, (x2 - x1) * sx, (y2 - y1) * sy);
