@@ -95,7 +95,7 @@ def onnx_bytes(network: Network) -> bytes:
         # The newer exporter needs onnxscript, a package more.
         warnings.simplefilter("ignore", DeprecationWarning)
         # A dense layer asks whether it sees one window or a map; which one is settled per net.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         _export(network, pixels, file, axes)
     return file.getvalue()
 
