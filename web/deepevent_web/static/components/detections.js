@@ -3,7 +3,7 @@
  * stage, epoch and threshold change what is drawn, and nothing is fetched for it. What is set is in the URL.
  */
 import { html } from "htm/preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { blobURL } from "../api.js";
 import { bindKeys } from "../keys.js";
 import { IOU_FACE, alive, ancestors, descendants, fate, funnel, iou, read } from "../lineage.js";
@@ -64,7 +64,8 @@ function Viewer({ items }) {
 
   const goStage = (next) => setParams({ stage: String(Math.max(0, Math.min(event.stages.length - 1, next))) });
   const goEpoch = (next) => setParams({ epoch: next >= steps.length - 1 ? null : String(steps[Math.max(0, next)]) });
-  useEffect(
+  // Before the paint, so that a key meant for what is seen finds it.
+  useLayoutEffect(
     () => bindKeys({
       ArrowLeft: () => goStage(stage - 1), ArrowRight: () => goStage(stage + 1),
       ArrowUp: () => goEpoch(position + 1), ArrowDown: () => goEpoch(position - 1),
