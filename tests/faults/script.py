@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import mmap
-import struct
 import time
 from pathlib import Path
 
@@ -34,11 +33,16 @@ def main() -> None:
 
     run = deepevent.start(name=args.name, project="faults", resume=args.resume)
     args.ledger.with_suffix(".run").write_text(run.id)
-    with args.ledger.open("r+b") as file, mmap.mmap(file.fileno(), 16) as ledger:
+    with (
+        args.ledger.open("r+b") as file,
+        mmap.mmap(file.fileno(), 16) as ledger,
+        memoryview(ledger).cast("q") as numbers,
+    ):
+        # One aligned store each: struct.pack_into clears the bytes first, and a kill in between would show 0.
         for step in range(args.first, args.first + args.count):
-            struct.pack_into("<q", ledger, 0, step)
+            numbers[0] = step
             run.log({"value": value_of(step)}, step=step)
-            struct.pack_into("<q", ledger, 8, step)
+            numbers[1] = step
             if args.pause:
                 time.sleep(args.pause)
     run.flush(timeout=args.wait)
