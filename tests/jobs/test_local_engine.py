@@ -210,6 +210,19 @@ def test_memory_limit_counts_the_whole_tree(start: Callable[..., Attempt]) -> No
     assert "memory limit of 120 MB" in outcome.reason
 
 
+def test_child_killed_by_the_kernel_at_the_limit_ends_the_job(start: Callable[..., Attempt]) -> None:
+    """A child may outgrow the limit between two looks: its parent does not wait for ever."""
+    script = """
+        import os, time
+        if os.fork() == 0:
+            block = b"x" * 2_000_000_000
+        time.sleep(600)
+        """
+    outcome = start(script, memory_mb=120).end()
+    assert outcome.state == "failed"
+    assert "memory limit of 120 MB" in outcome.reason
+
+
 def test_silent_agent_ends_the_job(start: Callable[..., Attempt]) -> None:
     """An agent that is stopped keeps the line open and says nothing: its job ends before the lease does."""
     outcome = start("import time; time.sleep(600)", silence_s=0.5).end()

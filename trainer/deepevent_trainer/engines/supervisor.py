@@ -112,10 +112,14 @@ class Supervisor:
             return
         if limit_s is not None and now - self.started > limit_s:
             self.end("failed", f"it passed its time limit of {limit_s:g} s", float(self.task["grace_s"]))
-        elif limit_mb is not None and uses_more_than(limit_mb * 2**20):
+        elif limit_mb is not None and (self.lost_to_kernel() or uses_more_than(limit_mb * 2**20)):
             self.end("failed", f"it passed its memory limit of {limit_mb} MB", 0.0)
         elif now - self.heard > self.task["silence_s"]:
             self.end("lost", "its agent fell silent", ORPHAN_GRACE_S)
+
+    def lost_to_kernel(self) -> bool:
+        """Tell whether the kernel has already killed a process at the limit: what is left would only wait."""
+        return any(out_of_memory(Path(group)) for group in self.task["cgroups"])
 
     def listen(self, timeout_s: float) -> None:
         """Wait for the agent, the end of a process, or the next look at the limits."""
@@ -157,9 +161,9 @@ class Supervisor:
                 reason = f"it was ended by {signal_name(-code)}"
             elif code:
                 reason = f"it ended with exit code {code}"
+        if state == "failed" and self.lost_to_kernel():
+            reason = f"it passed its memory limit of {self.task['memory_mb']} MB"
         for group in self.task["cgroups"]:
-            if state == "failed" and out_of_memory(Path(group)):
-                reason = f"it passed its memory limit of {self.task['memory_mb']} MB"
             with contextlib.suppress(OSError):
                 Path(group).rmdir()
         return {"state": state, "exit_code": code, "reason": reason}
