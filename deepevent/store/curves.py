@@ -79,10 +79,8 @@ class Curve:
     def columns(self) -> dict[str, Float64 | Int64]:
         """The columns that this curve has, by name."""
         columns: dict[str, Float64 | Int64] = {"x": self.x, "step": self.step, "value": self.value}
-        for name, column in (("smooth", self.smooth), ("mean", self.mean)):
-            if column is not None:
-                columns[name] = column
-        return columns
+        more = {"smooth": self.smooth, "mean": self.mean}
+        return columns | {name: column for name, column in more.items() if column is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,7 @@ def test_rolling_windows_are_over_all_points(long_run, monkeypatch, kind, middle
 
 
 def test_a_thinned_curve_brings_the_mean_of_each_bin(long_run):
-    """The mean is over all points of a bin, lies within its extremes, and is absent where nothing is left out."""
+    """The mean is over all points of a bin, lies within its extremes, and is absent where all is shown."""
     db, run, values = long_run
     assert read(db, run, start=500_000, stop=500_100).mean is None
     for bounds in ({}, {"start": 500_000, "stop": 510_000}):
