@@ -10,9 +10,9 @@ Values that are not finite change nothing: smoothing goes on after them.
 
 A value that lies `reach(w)` points back weighs less than 1e-9 of the newest, so what is shown at a
 point needs no more than the points in its reach (of the rolling kinds: the window). `curves` reads
-all of them as long as that is at most a few million points; of longer curves it reads the reach of one point per bin, and there,
-for weights so near to 1 that even this would be too much, the latest WINDOW_LIMIT points: the
-average is then over that window, weighted and debiased in the same way.
+all of them as long as that is at most a few million points; of longer curves it reads the reach of
+one point per bin, and there, for weights so near to 1 that even this would be too much, the latest
+WINDOW_LIMIT points: the average is then over that window, weighted and debiased in the same way.
 """
 
 from __future__ import annotations
