@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from deepevent.store import runs
+from deepevent.store import deletion, runs
 from deepevent_web import compare
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.problems import Problem, not_found
@@ -131,7 +131,7 @@ def update(run: str) -> Response:
 @noun.route("DELETE", "/runs/<run>", role="operator", summary="Delete a run", answers={204: "it is gone"})
 def delete(run: str) -> Response:
     """Delete a run."""
-    runs.delete_run(services().db, _id(run))
+    deletion.delete_run(services().db, _id(run))
     return empty()
 
 
@@ -164,7 +164,7 @@ def metrics(run: str) -> Response:
     "GET",
     "/compare",
     role="viewer",
-    summary="Runs side by side, with what differs in their configs",
+    summary="Runs side by side, with what differs in config, packages, git and command",
     query={"runs": "2 to 100 run ids, separated by commas"},
     answers={200: "{runs, differences}"},
 )
@@ -181,4 +181,6 @@ def side_by_side() -> Response:
     if len(found) < len(ids):
         missing = set(ids) - {run["id"] for run in found}
         raise not_found(f"the run {min(missing)}")
-    return answer({"runs": found, "differences": compare.differences(found)})
+    return answer(
+        {"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))}
+    )
