@@ -231,7 +231,7 @@ def metrics(run: str) -> Response:
     "GET",
     "/compare",
     role="viewer",
-    summary="Runs side by side, with what differs in their configs",
+    summary="Runs side by side, with what differs in config, packages, git and command",
     query={"runs": "2 to 100 run ids, separated by commas"},
     answers={200: "{runs, differences}"},
 )
@@ -248,4 +248,6 @@ def side_by_side() -> Response:
     if len(found) < len(ids):
         missing = set(ids) - {run["id"] for run in found}
         raise not_found(f"the run {min(missing)}")
-    return answer({"runs": found, "differences": compare.differences(found)})
+    return answer(
+        {"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))}
+    )
