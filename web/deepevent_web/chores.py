@@ -40,7 +40,7 @@ def chores(services: Services, home: Path) -> list[Chore]:
     leases_every_s = min(LEASES_EVERY_S, services.terms.lease_s / 4)
     adoption = Adoption(home, services.committer, services.blobs)
     return [
-        Chore("taking in abandoned spools", ADOPT_EVERY_S, adoption.look),
+        Chore("taking in abandoned spools", ADOPT_EVERY_S, adoption.look, of_home=True),
         Chore("marking lost runs", LOST_EVERY_S, lambda: runs.mark_lost(services.db)),
         Chore("taking back jobs of silent agents", leases_every_s, Leases(services).look),
         Chore("emptying the trash", SWEEP_EVERY_S, lambda: trash.purge(services.db)),
