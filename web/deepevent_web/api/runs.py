@@ -187,8 +187,7 @@ def _changes(fields: Fields) -> dict[str, Any]:
         "archived": lambda: fields.flag("archived"),
         "trashed": lambda: fields.flag("trashed"),
     }
-    changes = {name: read() for name, read in readers.items() if name in fields}
-    return changes
+    return {name: read() for name, read in readers.items() if name in fields}
 
 
 @noun.route(
@@ -246,6 +245,4 @@ def side_by_side() -> Response:
     if len(found) < len(ids):
         missing = set(ids) - {run["id"] for run in found}
         raise not_found(f"the run {min(missing)}")
-    return answer(
-        {"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))}
-    )
+    return answer({"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))})
