@@ -1,6 +1,6 @@
 """The power goes: what the store has acknowledged is there, whatever the disk had not yet been told to keep.
 
-A process commits batches under a shim that writes down each write, truncation and sync of the database's files.
+A process commits batches under a shim that writes down each write, truncation and sync of the database.
 Then the power is cut at many places of that list: what was synced is kept, and of what was not, nothing, all,
 or any part by sectors of 512 bytes. A disk may do all of that.
 """
@@ -16,8 +16,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from deepevent.ids import new_id
 from deepevent.store import connection, curves, inspection, migrate

@@ -1,4 +1,4 @@
-"""SIGSTOP: the server or the script stands still for longer than anybody waits, and goes on as if nothing was."""
+"""SIGSTOP: the server or the script stands still for longer than anybody waits, and then goes on."""
 
 from __future__ import annotations
 
