@@ -94,7 +94,8 @@ class Server:
     def sign_in(self, code: str | None = None) -> requests.Session:
         """A browser's session: the cookie, and on every request the headers that its page would send."""
         session = requests.Session()
-        answer = session.post(f"{self.url}/api/v1/session", json={"code": code or self.code}, timeout=30)
+        code = code or self.call("POST", "/api/v1/session/codes").json()["code"]
+        answer = session.post(f"{self.url}/api/v1/session", json={"code": code}, timeout=30)
         assert answer.status_code == 204, answer.text
         page = session.get(f"{self.url}/", timeout=30)
         found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', page.text)
