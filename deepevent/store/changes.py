@@ -70,13 +70,14 @@ def since(db: Database, revision: int) -> Changes:
             sa.select(*ALERT_COLUMNS).where(schema.alerts.c.revision > revision).order_by(schema.alerts.c.id)
         ).mappings()
         printed = sa.select(runs.c.id, runs.c.n_logs).where(runs.c.logs_revision > revision)
+        gone = {run_id for run_id, deleted in changed if deleted}  # their rows may still be on their way out
         return Changes(
             newest,
             [run_id for run_id, deleted in changed if not deleted],
             [run_id for run_id, deleted in changed if deleted],
-            [MetricChange(*row) for row in grown],
-            [media_dictionary(row) for row in media],
-            [dict(row) for row in alerts],
+            [MetricChange(*row) for row in grown if row.run_id not in gone],
+            [media_dictionary(row) for row in media if row["run"] not in gone],
+            [dict(row) for row in alerts if row["run"] not in gone],
             list(connection.execute(sa.select(jobs.c.id).where(jobs.c.revision > revision)).scalars()),
             _queue_changed(connection, revision),
             {row.id: row.n_logs for row in connection.execute(printed)},

@@ -106,20 +106,26 @@ class Database:
         with self.read() as connection:
             return read_revision(connection)
 
-    def reclaim(self, pages: int = 20_000) -> None:
-        """Give back to the file system what deleted rows took; PostgreSQL does so by itself.
+    def reclaim(self, pages: int) -> bool:
+        """Give back to the file system what deleted rows took, that many pages; PostgreSQL does so by itself.
+
+        Returns:
+            Whether nothing more can be given back.
 
         Raises:
             StoreBusy: another writer held the lock too long.
         """
         if self.path is None:
-            return
+            return True
         try:
             with closing(self._writer.raw_connection()) as connection:
                 # Each step of this statement frees one page, and of the driver's calls only a script is
                 # stepped to its end.
                 driver: Any = connection.driver_connection
+                before = driver.execute("PRAGMA freelist_count").fetchone()[0]
                 driver.executescript(f"PRAGMA incremental_vacuum({pages:d})")
+                left = driver.execute("PRAGMA freelist_count").fetchone()[0]
+                return bool(left == 0 or left >= before)  # a file of another making gives nothing back
         except (sqlite3.OperationalError, OperationalError, PoolTimeout) as error:
             raise _busy("give deleted rows back to the disk", error) from error
 

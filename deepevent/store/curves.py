@@ -26,6 +26,7 @@ from deepevent.store.connection import Database, read_revision
 from deepevent.store.drawing import Axis, Drawing, draw
 from deepevent.store.epochs import EpochAxis, read_epochs
 from deepevent.store.reader import METRIC_COLUMNS, Metric, MetricReader, read_range, read_whole
+from deepevent.store.run_rows import require_run
 
 QUERIES_LIMIT = 1000
 PIXELS_LIMIT = 10_000
@@ -160,9 +161,23 @@ def read_points(
         ).first()
         if row is None:
             raise RunNotFound(f"there is no metric {metric!r} of rank {rank} in run {run_id!r}")
+        require_run(connection, run_id)  # it may be on its way out
         found = Metric(*row)
         start = min(max(after_index, 0), found.n_points)
         return MetricReader(connection, found).points(start, min(found.n_points, start + limit))
+
+
+def lowest_rank(db: Database, run_id: str, metric: str) -> int:
+    """Return the rank that a reader means who names none: the lowest that has logged this metric.
+
+    Raises:
+        RunNotFound: there is no such metric.
+    """
+    with db.read() as connection:
+        found = _find(connection, [Query(run_id, metric)]).get((run_id, metric, None))
+    if found is None:
+        raise RunNotFound(f"there is no metric {metric!r} in run {run_id!r}")
+    return found.rank
 
 
 def read_tail(connection: sa.Connection, metric_id: int, start: int, stop: int) -> Points:
@@ -211,9 +226,10 @@ def _weight(smoothing: Mapping[str, Any]) -> float:
 def _find(connection: sa.Connection, queries: Sequence[Query]) -> dict[tuple[str, str, int | None], Metric]:
     table = schema.metrics
     runs, names = {query.run for query in queries}, {query.metric for query in queries}
+    there = sa.select(schema.runs.c.id).where(schema.runs.c.id.in_(runs), schema.runs.c.deleted == sa.false())
     rows = connection.execute(
         sa.select(*(table.c[name] for name in METRIC_COLUMNS)).where(
-            table.c.run_id.in_(runs), table.c.name.in_(names)
+            table.c.run_id.in_(there), table.c.name.in_(names)
         )
     )
     found: dict[tuple[str, str, int | None], Metric] = {}

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from deepevent.errors import FilterError
 from deepevent.store import schema
 from deepevent.store.connection import Database
-from deepevent.store.runs import require_run
+from deepevent.store.run_rows import require_run
 
 PAGE_LIMIT = 1000
 Row = dict[str, Any]

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from deepevent.errors import RunNotFound
 from deepevent.store import schema
 
 METRICS_SHOWN = 50  # of a run in a list, unless some are asked for by name
@@ -136,3 +137,16 @@ def metric_dictionary(row: Sequence[Any]) -> Row:
         "n_positive_infinity": counts[1],
         "n_negative_infinity": counts[2],
     }
+
+
+def require_run(connection: sa.Connection, run_id: str) -> None:
+    """Check that a run exists.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    found = connection.execute(
+        sa.select(schema.runs.c.id).where(schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false())
+    ).first()
+    if found is None:
+        raise RunNotFound(f"there is no run {run_id!r}")

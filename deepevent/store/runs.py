@@ -1,4 +1,4 @@
-"""Lists, reads, makes, changes and deletes runs. Dictionaries have the keys of docs/api.md."""
+"""Lists, reads, makes and changes runs. Dictionaries have the keys of docs/api.md."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from deepevent.store.run_rows import (
     Row,
     metric_dictionary,
     read_runs,
+    require_run,
     run_dictionaries,
 )
 from deepevent.store.staging import write_tags, write_values
@@ -291,30 +292,6 @@ def request_stop(db: Database, run_id: str) -> None:
         _stamp(connection, run_id, {"stop_requested": True})
 
 
-def delete_run(db: Database, run_id: str) -> None:
-    """Delete a run and all that belongs to it, and keep its id as a tombstone for late batches.
-
-    Raises:
-        RunNotFound: there is none.
-    """
-    empty = new_run(run_id, 0.0).row
-    with db.write() as connection:
-        _stamp(connection, run_id, {**empty, "status": "stopped", "deleted": True})
-        for table in (
-            schema.metrics,
-            schema.writers,
-            schema.media,
-            schema.logs,
-            schema.artifacts,
-            schema.alerts,
-            schema.run_tags,
-            schema.run_values,
-            schema.trash,
-        ):
-            connection.execute(sa.delete(table).where(table.c.run_id == run_id))
-    db.reclaim()
-
-
 def mark_lost(db: Database, now: float | None = None, after_s: float = LOST_AFTER_S) -> list[str]:
     """Give runs that nothing was heard of for `after_s` seconds the status `lost`; housekeeping calls this.
 
@@ -345,25 +322,11 @@ def list_metrics(db: Database, run_id: str) -> list[Row]:
     """
     table = schema.metrics
     with db.read() as connection:
+        require_run(connection, run_id)
         rows = connection.execute(
             sa.select(*METRIC_COLUMNS).where(table.c.run_id == run_id).order_by(table.c.name, table.c.rank)
         ).all()
-        if not rows:
-            require_run(connection, run_id)
     return [metric_dictionary(row) for row in rows]
-
-
-def require_run(connection: sa.Connection, run_id: str) -> None:
-    """Check that a run exists.
-
-    Raises:
-        RunNotFound: there is none.
-    """
-    found = connection.execute(
-        sa.select(schema.runs.c.id).where(schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false())
-    ).first()
-    if found is None:
-        raise RunNotFound(f"there is no run {run_id!r}")
 
 
 def new_id(now: float | None = None) -> str:

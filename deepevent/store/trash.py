@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from deepevent.store import schema
 from deepevent.store.connection import Database
-from deepevent.store.runs import delete_run
+from deepevent.store.deletion import delete_run
 
 KEEP_S = 7 * 86400.0
 AT_ONCE = 100

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepevent.errors import FilterError, RunNotFound, SettingsError
-from deepevent.store import changes, connection, ingest, media, runs
+from deepevent.store import changes, connection, deletion, ingest, media, runs
 from deepevent.store.paging import run_order
 from deepevent.store.query import parse_filter
 
@@ -231,8 +231,8 @@ def test_a_run_can_be_made_changed_and_deleted(db):
     )
     assert changed["notes"] == "x"
     assert changes.since(db, revision).runs == [run["id"]]
-    runs.delete_run(db, run["id"])
-    for call in (runs.get_run, runs.list_metrics, runs.delete_run, runs.request_stop, media.list_logs):
+    deletion.delete_run(db, run["id"])
+    for call in (runs.get_run, runs.list_metrics, deletion.delete_run, runs.request_stop, media.list_logs):
         with pytest.raises(RunNotFound):
             call(db, run["id"])
     with pytest.raises(RunNotFound):

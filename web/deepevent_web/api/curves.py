@@ -60,7 +60,7 @@ def read() -> Response:
     summary="A metric's points as they were logged, in order of arrival, bit for bit",
     query={
         "metric": "its name",
-        "rank": "of the process that logged it; default 0",
+        "rank": "of the process that logged it; default: the lowest that has the metric",
         "after": "leave out that many points; default 0",
         "limit": f"1 to {MAX_POINTS}",
     },
@@ -73,11 +73,13 @@ def points(run: str) -> Response:
     """Read raw points."""
     query = Query()
     metric = query.text("metric", limit=250)
-    rank = query.count("rank", 0, low=0, high=2**31 - 1)
+    rank = query.count("rank", -1, low=0, high=2**31 - 1)
     after = query.count("after", 0, low=0, high=2**62)
     limit = query.count("limit", MAX_POINTS, low=1, high=MAX_POINTS)
     query.done()
-    found = curves.read_points(services().db, run, metric, rank, after, limit)
+    db = services().db
+    rank = curves.lowest_rank(db, run, metric) if rank < 0 else rank
+    found = curves.read_points(db, run, metric, rank, after, limit)
     head = {"run": run, "metric": metric, "rank": rank, "first_index": found.first_index}
     head |= {"columns": ["step", "time", "value"], "length": len(found.steps)}
     columns = (found.steps.astype("<i8"), found.times.astype("<f8"), found.values.astype("<f8"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from deepevent.store import runs
+from deepevent.store import deletion, runs
 from deepevent_web import compare
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.problems import Problem, not_found
@@ -184,7 +184,7 @@ def _changes(fields: Fields) -> dict[str, Any]:
 )
 def delete(run: str) -> Response:
     """Delete a run."""
-    runs.delete_run(services().db, _id(run))
+    deletion.delete_run(services().db, _id(run))
     return empty()
 
 
