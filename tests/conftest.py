@@ -145,6 +145,20 @@ def server(start_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture(scope="module")
+def serve_home() -> Iterator[Callable[[Path], Server]]:
+    """Start servers on homes that are there already, for all tests of a file."""
+    started: list[Server] = []
+
+    def serve(home: Path) -> Server:
+        started.append(Server(home))
+        return started[-1].start()
+
+    yield serve
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server for all tests of a file that leave nothing behind that another would trip over."""
     folder = tmp_path_factory.mktemp("shared") / "home"

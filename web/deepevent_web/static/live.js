@@ -6,7 +6,7 @@ import { io } from "socket.io-client";
 import * as curves from "./curves.js";
 import { getSession } from "./api.js";
 import { goToSignIn } from "./router.js";
-import { applyPoints, applyRuns, loadRuns } from "./run_list.js";
+import { applyPoints, applyRuns, catchUp, loadRuns } from "./run_list.js";
 import { mergeSparks } from "./sparks.js";
 import { connection, lastPoint, opened, openRun } from "./state.js";
 
@@ -33,7 +33,7 @@ export function connect() {
   socket = io({ transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
   socket.on("connect", () => {
     connection.value = { phase: "live", since: seconds() };
-    sendWatch();
+    sendWatch(true);
     if (revision !== null) for (const listener of reconnectListeners) listener();
   });
   socket.on("disconnect", (reason) => {
@@ -131,8 +131,8 @@ function saw(newest) {
   if (newest !== undefined && (revision === null || newest > revision)) revision = newest;
 }
 
-/** @returns {Promise<void>} fulfilled once the server watches */
-function sendWatch() {
+/** @param {boolean} [anew] whether the socket has just been opened @returns {Promise<void>} fulfilled once the server watches */
+function sendWatch(anew = false) {
   const after = revision;
   return new Promise((resolve) => {
     socket.emit("watch", { runs: watched, metrics: null, after }, (answer) => {
@@ -140,6 +140,7 @@ function sendWatch() {
       firstWatch();
       if (!answer || answer.revision === undefined) return;
       saw(answer.revision);
+      if (anew) catchUp(answer.revision);
       // Curves that were fetched before this watch began may miss points: those that changed are read again.
       if (after !== null) curves.refetch(answer.changed || []);
       else curves.refetchAll();

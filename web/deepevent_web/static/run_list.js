@@ -9,6 +9,11 @@ import { list, opened } from "./state.js";
 
 const PAGE_SIZE = 100;
 let generation = 0;
+/** Of the store when the list was read. */
+let revision = null;
+/** Runs that were told of and are not in the list yet; then those that a list was read after. */
+const unknown = new Set();
+const met = new Set();
 let view = { first: 0, last: 0 };
 /** Whether somebody is reading or pointing in the table, so that no row may move under them. */
 let held = false;
@@ -47,6 +52,9 @@ export async function loadRuns({ quiet = false } = {}) {
     if (mine !== generation) return;
     const slots = new Map();
     answers.forEach((answer, i) => place(slots, pages[i], answer.runs));
+    for (const id of unknown) met.add(id);
+    unknown.clear();
+    revision = answers[0].revision;
     publish(slots, { total: answers[0].total, loading: false, error: null, fresh: 0 });
   } catch (error) {
     if (error.name === "AbortError" || mine !== generation) return;
@@ -110,8 +118,6 @@ export function patchRows(changes) {
 }
 
 let reload = null;
-/** Runs that were told of once: what the list holds out of view is no news a second time. */
-const met = new Set();
 
 /** Whether a run belongs to the list that is shown, as far as that can be told here. */
 function belongs(run) {
@@ -131,18 +137,23 @@ export function applyRuns({ runs = [], deleted = [] }) {
   const open = new Map(opened.value);
   for (const [id, run] of news) if (open.has(id)) open.set(id, overlay(open.get(id), run));
   opened.value = open;
-  const unknown = runs.filter((run) => belongs(run) && !known.has(run.id) && !met.has(run.id));
-  for (const run of unknown) met.add(run.id);
-  if (unknown.length && held) {
-    list.value = { ...list.value, fresh: list.value.fresh + unknown.length };
+  // What the list holds out of view is no news a second time.
+  for (const run of runs) if (belongs(run) && !known.has(run.id) && !met.has(run.id)) unknown.add(run.id);
+  if (unknown.size && held) {
+    list.value = { ...list.value, fresh: unknown.size };
     return;
   }
-  if ((unknown.length || gone.size || param("filter")) && reload === null && route.value.page === "runs" && !held) {
+  if ((unknown.size || gone.size || param("filter")) && reload === null && route.value.page === "runs" && !held) {
     reload = setTimeout(() => {
       reload = null;
       loadRuns({ quiet: true });
-    }, unknown.length || gone.size ? 200 : 2000);
+    }, unknown.size || gone.size ? 200 : 2000);
   }
+}
+
+/** The socket stands and the store is at `newest`: what happened between the list and that was not told. @param {number} newest */
+export function catchUp(newest) {
+  if (revision !== null && newest > revision && !held) loadRuns({ quiet: true });
 }
 
 /** What an event brings replaces what is known; what it leaves out stays (events carry no config). */

@@ -89,11 +89,11 @@ export function FilterLine() {
     const space = rest.startsWith(" ") ? "" : " ";
     const next = `${text.slice(0, from)}${option.text}${space}${rest}`;
     const place = from + option.text.length + 1;
+    // At once, so that whoever types on finds the caret where it belongs.
+    input.current.value = next;
+    input.current.focus();
+    input.current.setSelectionRange(place, place);
     change(next, place);
-    requestAnimationFrame(() => {
-      input.current?.focus();
-      input.current?.setSelectionRange(place, place);
-    });
   };
   const moved = () => setCaret(input.current.selectionStart);
   const key = (event) => {
