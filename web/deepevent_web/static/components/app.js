@@ -18,6 +18,7 @@ import { RunPage } from "./run_page.js";
 import { RunsPage } from "./runs_page.js";
 import { SettingsPage } from "./settings_page.js";
 import { SignInPage } from "./signin_page.js";
+import { Toast } from "./toast.js";
 
 const TITLES = { runs: "Runs", run: "Run", compare: "Compare", detections: "Detections", jobs: "Jobs", settings: "Settings", signin: "Sign in" };
 
@@ -56,6 +57,7 @@ export function App() {
       <${Nav} />
       <div class="page" id="content" tabindex="-1"><${Page} /></div>
     </div>
+    <${Toast} />
     <${Help} />
     <p class="unseen" aria-live="polite">${announcement.value}</p>
   `;
