@@ -8,7 +8,7 @@ from flask import Flask
 
 from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
-from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system
+from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system, views
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -22,6 +22,7 @@ NOUNS = (
     blobs.noun,
     jobs.noun,
     agents.noun,
+    views.noun,
     session.noun,
     system.noun,
     system.docs,
