@@ -1,4 +1,4 @@
-"""Compare: what differs, differences from a baseline, seeds, brushing, photographs, views; all of it in the URL."""
+"""Compare: what differs, differences from a baseline, seeds, brushing, photographs, views; all in the URL."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def setting(page: Page, name: str) -> str | None:
 def test_only_what_differs_with_differences_from_a_baseline(
     runs: dict[tuple[float, int], str], open_shared: Callable[..., Page]
 ) -> None:
-    """Equal settings are left out; a chosen baseline gives every other run its difference, judged by the name."""
+    """Equal settings are left out; a chosen baseline gives every other run its difference."""
     pair = [runs[0.1, 0], runs[0.01, 0]]
     page = open_shared(f"/compare?runs={','.join(pair)}")
     table = page.get_by_role("table").first
@@ -103,7 +103,7 @@ def test_seeds_are_one_column_with_mean_and_spread(everything: str, open_shared:
 def test_a_brush_selects_runs_for_all_of_the_page(
     runs: dict[tuple[float, int], str], everything: str, open_shared: Callable[..., Page]
 ) -> None:
-    """A stretch dragged on an axis leaves the runs in it, on both plots, in the charts, after a reload too."""
+    """A stretch dragged on an axis leaves the runs in it, on both plots, in the charts, also after a reload."""
     page = open_shared(f"{everything}&tab=relations")
     expect(page.locator(".parallel .line")).to_have_count(6)
     expect(page.locator(".scatter .dot")).to_have_count(6)
@@ -168,7 +168,7 @@ def test_one_photograph_of_all_runs(
 
 
 def test_a_view_is_saved_and_found_again(everything: str, open_shared: Callable[..., Page]) -> None:
-    """A name for all that the address holds: saved, opened from another page, renamed to nothing else, deleted."""
+    """A name for all that the address holds: saved, opened from another page, deleted."""
     page = open_shared(f"{everything}&by=group&x=time&smooth=median%3A11")
     page.get_by_role("button", name="Saved views").click()
     page.get_by_label("Name of the view").fill("<b>seeds</b> by group")
