@@ -49,7 +49,7 @@ def delete_run(db: Database, run_id: str, limit_s: float = PATIENCE_S) -> bool:
         # Neither the compaction nor anybody else looks at a metric that is on its way out.
         metrics = schema.metrics
         connection.execute(sa.update(metrics).where(metrics.c.run_id == run_id).values(n_short_blocks=0))
-        for table in (schema.run_tags, schema.run_values):
+        for table in (schema.run_tags, schema.run_values, schema.trash):
             connection.execute(sa.delete(table).where(table.c.run_id == run_id))
     return _carry_out(db, [run_id], limit_s)
 

@@ -32,6 +32,7 @@ RUN_COLUMNS = [
         "config",
         "summary",
         "n_media",
+        "n_logs",
     )
 ]
 METRIC_COLUMNS = [
@@ -84,6 +85,11 @@ def run_dictionaries(
     )
     for run_id, tag in found:
         tags[run_id].append(tag)
+    table = schema.trash
+    trashed: dict[str, Row] = {
+        run_id: {"time": time, "by": actor}
+        for run_id, time, actor in connection.execute(sa.select(table).where(table.c.run_id.in_(ids)))
+    }
     table = schema.metrics
     wanted = sa.select(table.c.run_id, *METRIC_COLUMNS).where(table.c.run_id.in_(ids))
     if metrics is None:
@@ -95,7 +101,10 @@ def run_dictionaries(
         shown = summaries[run_id].get(metric[0])
         if shown is None or metric[1] < shown["rank"]:  # of several ranks, the lowest
             summaries[run_id][metric[0]] = metric_dictionary(metric)
-    return [_run_dictionary(row, tags[row["id"]], summaries[row["id"]]) for row in rows]
+    return [
+        _run_dictionary(row, tags[row["id"]], summaries[row["id"]]) | {"trashed": trashed.get(row["id"])}
+        for row in rows
+    ]
 
 
 def _run_dictionary(row: Any, tags: list[str], metrics: dict[str, Row]) -> Row:

@@ -103,7 +103,7 @@ def test_seeds_are_one_column_with_mean_and_spread(everything: str, open_shared:
 def test_a_brush_selects_runs_for_all_of_the_page(
     runs: dict[tuple[float, int], str], everything: str, open_shared: Callable[..., Page]
 ) -> None:
-    """A stretch dragged on an axis leaves the runs in it, on both plots, in the charts, also after a reload."""
+    """A stretch dragged on an axis leaves the runs in it, on both plots, in the charts, after a reload."""
     page = open_shared(f"{everything}&tab=relations")
     expect(page.locator(".parallel .line")).to_have_count(6)
     expect(page.locator(".scatter .dot")).to_have_count(6)

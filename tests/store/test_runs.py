@@ -77,6 +77,9 @@ def names(db, **options):
         ("duration >= 149 and duration < 1000", "b"),
         ("archived = false", "dcba"),
         ("archived", ""),
+        ("config.lr exists", "cba"),
+        ("not tags exists", "ca"),
+        ('metrics["val/acc"].last exists and group exists', ""),
         ("", "dcba"),
         ('name = "%"', ""),
         ('name contains "_"', ""),
@@ -139,6 +142,7 @@ def test_pages_of_any_size_put_together_are_the_sorted_list(library, sort, expec
         ("(archived", 9, ")"),
         ("archived $", 9, "allowed here"),
         ("3 in tags", 0, "text"),
+        ("created exists", 0, "every run"),
         ('"x" in created', 7, "texts and tags"),
     ],
 )
@@ -151,8 +155,8 @@ def test_a_mistake_names_its_place_and_what_is_allowed(text, position, words):
         assert caught.value.position == position
 
 
-WORDS = """and or not ( ) [ ] = != < <= > >= in contains status name config.lr metrics["a"].max summary["x"]
-tags archived true false 1 -2.5 1e999 "x" "\\u0000" config . , " $ é"""
+WORDS = """and or not ( ) [ ] = != < <= > >= in contains exists status name config.lr metrics["a"].max
+summary["x"] tags archived true false 1 -2.5 1e999 "x" "\\u0000" config . , " $ é"""
 TOKENS = st.sampled_from(WORDS.split())
 
 

@@ -238,10 +238,10 @@ CREATE TABLE runs (
 	n_logs BIGINT NOT NULL, 
 	n_dropped BIGINT NOT NULL, 
 	metric_limit_reached BOOLEAN NOT NULL, 
-	revision BIGINT NOT NULL, 
+	revision BIGINT NOT NULL, logs_revision BIGINT, 
 	CONSTRAINT pk_runs PRIMARY KEY (id)
 );
-INSERT INTO "runs" VALUES('01m86zzzzz0000000000000000','kept','p','completed',NULL,'',2000.0,2000.0,1500.0,2000.0,NULL,0,0,0,0,'{"lr":0.1}','{}','{}',NULL,1,0,1,0,0,1);
+INSERT INTO "runs" VALUES('01m86zzzzz0000000000000000','kept','p','completed',NULL,'',2000.0,2000.0,1500.0,2000.0,NULL,0,0,0,0,'{"lr":0.1}','{}','{}',NULL,1,0,1,0,0,1,1);
 CREATE TABLE store (
 	id INTEGER NOT NULL, 
 	revision BIGINT NOT NULL, 
@@ -260,14 +260,12 @@ CREATE TABLE tokens (
 	revoked DOUBLE, 
 	CONSTRAINT uq_tokens_hash UNIQUE (hash)
 );
-CREATE TABLE views (
-	id VARCHAR(26) NOT NULL, 
-	name VARCHAR(250) NOT NULL, 
-	address TEXT NOT NULL, 
-	created DOUBLE NOT NULL, 
-	created_by VARCHAR(250) NOT NULL, 
-	changed DOUBLE NOT NULL, 
-	CONSTRAINT pk_views PRIMARY KEY (id)
+CREATE TABLE trash (
+	run_id VARCHAR(26) NOT NULL, 
+	time DOUBLE NOT NULL, 
+	actor VARCHAR(250) NOT NULL, 
+	CONSTRAINT pk_trash PRIMARY KEY (run_id), 
+	CONSTRAINT fk_trash_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
 CREATE TABLE writer_shapes (
 	run_id VARCHAR(26) NOT NULL, 
@@ -292,8 +290,7 @@ CREATE TABLE writers (
 	CONSTRAINT pk_writers PRIMARY KEY (run_id, id), 
 	CONSTRAINT fk_writers_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
-INSERT INTO "writers" VALUES('01m86zzzzz0000000000000000','01m86zzzzz0000000000000001',0,304,-1.79554141178584289548e+09,2000.0,2000.0,'completed',NULL,NULL);
-CREATE INDEX ix_runs_deleted_created_id ON runs (deleted, created, id);
+INSERT INTO "writers" VALUES('01m86zzzzz0000000000000000','01m86zzzzz0000000000000001',0,304,-1.79554046282742667197e+09,2000.0,2000.0,'completed',NULL,NULL);
 CREATE INDEX ix_runs_project_created ON runs (project, created);
 CREATE INDEX ix_runs_revision ON runs (revision);
 CREATE INDEX ix_runs_status_heartbeat ON runs (status, heartbeat);
@@ -317,5 +314,8 @@ CREATE INDEX ix_jobs_run_id ON jobs (run_id);
 CREATE INDEX ix_jobs_state_lease_expires ON jobs (state, lease_expires);
 CREATE INDEX ix_jobs_state_priority_id ON jobs (state, priority, id);
 CREATE INDEX ix_job_dependencies_after_id ON job_dependencies (after_id);
+CREATE INDEX ix_trash_time ON trash (time);
+CREATE INDEX ix_runs_logs_revision ON runs (logs_revision);
+CREATE INDEX ix_runs_deleted_created_id_archived ON runs (deleted, created, id, archived);
 DELETE FROM "sqlite_sequence";
 COMMIT;

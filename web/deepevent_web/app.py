@@ -8,7 +8,20 @@ from flask import Flask
 
 from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
-from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system, views
+from deepevent_web.api import (
+    agents,
+    blobs,
+    curves,
+    events,
+    ingest,
+    jobs,
+    media,
+    runs,
+    session,
+    system,
+    views,
+    vocabulary,
+)
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -17,6 +30,7 @@ NOUNS = (
     ingest.noun,
     events.noun,
     runs.noun,
+    vocabulary.noun,
     curves.noun,
     media.noun,
     blobs.noun,
