@@ -27,6 +27,7 @@ DeepEventError
     ├── RunDeleted
     ├── JobNotFound
     ├── AgentNotFound
+    ├── ViewNotFound
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
     ├── FilterError        a filter or sort key with a mistake, at `position`
@@ -207,6 +208,10 @@ class JobNotFound(StoreError):
 
 class AgentNotFound(StoreError):
     """No agent has this id; it must register again."""
+
+
+class ViewNotFound(StoreError):
+    """There is no such saved view."""
 
 
 class LeaseLost(StoreError):

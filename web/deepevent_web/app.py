@@ -19,6 +19,7 @@ from deepevent_web.api import (
     runs,
     session,
     system,
+    views,
     vocabulary,
 )
 from deepevent_web.security import Gate
@@ -35,6 +36,7 @@ NOUNS = (
     blobs.noun,
     jobs.noun,
     agents.noun,
+    views.noun,
     session.noun,
     system.noun,
     system.docs,

@@ -69,7 +69,13 @@ def from_error(error: errors.DeepEventError) -> Problem:
     """Say one of our own errors in HTTP."""
     message = str(error)
     match error:
-        case errors.RunNotFound() | errors.RunDeleted() | errors.JobNotFound() | errors.AgentNotFound():
+        case (
+            errors.RunNotFound()
+            | errors.RunDeleted()
+            | errors.JobNotFound()
+            | errors.AgentNotFound()
+            | errors.ViewNotFound()
+        ):
             return Problem(404, message)
         case errors.LeaseLost() | errors.JobConflict() | errors.SequenceGap():
             return Problem(409, message, extra=_expected(error))

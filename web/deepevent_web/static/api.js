@@ -105,7 +105,7 @@ export const stopRun = (run) => request("POST", `/runs/${id(run)}/stop`);
 export const getMetrics = (run) => json("GET", `/runs/${id(run)}/metrics`);
 /** @param {string[]} runs */
 export const compareRuns = (runs) => json("GET", `/compare${query({ runs: runs.join(",") })}`);
-/** @param {string} run @param {{kind?: string, name?: string, limit?: number, cursor?: string}} values */
+/** @param {string} run @param {{kind?: string, name?: string, blob?: string, until?: number, order?: "newest", limit?: number, cursor?: string}} values */
 export const getMedia = (run, values, signal) => json("GET", `/runs/${id(run)}/media${query(values)}`, { signal });
 /** @param {string} run @param {{after?: number, limit?: number, search?: string}} values */
 export const getLogs = (run, values, signal) => json("GET", `/runs/${id(run)}/logs${query(values)}`, { signal });
@@ -115,6 +115,15 @@ export const getAlerts = (run) => json("GET", `/runs/${id(run)}/alerts`);
 export const getText = async (sha256, signal) => (await request("GET", `/blobs/${id(sha256)}`, { accept: "*/*", signal })).text();
 /** @param {string} run */
 export const getArtifacts = (run) => json("GET", `/runs/${id(run)}/artifacts`);
+
+/** Saved views by name. */
+export const listViews = () => json("GET", "/views");
+/** @param {{name: string, address: string}} view @returns {Promise<object>} the View */
+export const createView = (view) => json("POST", "/views", { body: view });
+/** @param {string} view @param {{name?: string, address?: string}} changes */
+export const patchView = (view, changes) => json("PATCH", `/views/${id(view)}`, { body: changes });
+/** @param {string} view */
+export const deleteView = (view) => request("DELETE", `/views/${id(view)}`);
 
 /** The newest jobs first. @param {{state?: string, limit?: number, before?: number}} values */
 export const listJobs = (values) => json("GET", `/jobs${query(values)}`);
