@@ -33,6 +33,7 @@ class Changes:
         metrics: metrics that got points.
         media, alerts: new ones, as docs/api.md has them.
         jobs: numbers of jobs that were made or changed.
+        sweeps: numbers of sweeps that were made or changed, or one of whose trials was.
         queue: whether agents came, went or changed, or the queue was paused or let go on.
     """
 
@@ -44,11 +45,12 @@ class Changes:
     alerts: list[dict[str, Any]]
     jobs: list[int] = field(default_factory=list)
     queue: bool = False
+    sweeps: list[int] = field(default_factory=list)
 
 
 def since(db: Database, revision: int) -> Changes:
     """Return all that was committed after `revision`."""
-    runs, metrics, jobs = schema.runs, schema.metrics, schema.jobs
+    runs, metrics, jobs, sweeps = schema.runs, schema.metrics, schema.jobs, schema.sweeps
     with db.read() as connection:
         newest = read_revision(connection)
         if newest <= revision:
@@ -76,6 +78,7 @@ def since(db: Database, revision: int) -> Changes:
             [dict(row) for row in alerts],
             list(connection.execute(sa.select(jobs.c.id).where(jobs.c.revision > revision)).scalars()),
             _queue_changed(connection, revision),
+            list(connection.execute(sa.select(sweeps.c.id).where(sweeps.c.revision > revision)).scalars()),
         )
 
 

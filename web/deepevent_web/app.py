@@ -8,7 +8,19 @@ from flask import Flask
 
 from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
-from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system
+from deepevent_web.api import (
+    agents,
+    blobs,
+    curves,
+    events,
+    ingest,
+    jobs,
+    media,
+    runs,
+    session,
+    sweeps,
+    system,
+)
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -21,6 +33,7 @@ NOUNS = (
     media.noun,
     blobs.noun,
     jobs.noun,
+    sweeps.noun,
     agents.noun,
     session.noun,
     system.noun,

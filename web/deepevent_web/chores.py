@@ -8,11 +8,13 @@ from deepevent.store import compaction, leases, runs, sweeping
 from deepevent_web.adoption import Adoption
 from deepevent_web.housekeeping import Chore
 from deepevent_web.services import Services
+from deepevent_web.sweep_driver import SweepDriver
 
 ADOPT_EVERY_S = 2.0
 COMPACT_EVERY_S = 5.0
 LOST_EVERY_S = 10.0
 LEASES_EVERY_S = 2.0
+DRIVE_EVERY_S = 0.5
 SWEEP_EVERY_S = 600.0
 
 
@@ -40,6 +42,7 @@ def chores(services: Services, home: Path) -> list[Chore]:
     adoption = Adoption(home, services.committer, services.blobs)
     return [
         Chore("taking in abandoned spools", ADOPT_EVERY_S, adoption.look),
+        Chore("driving sweeps", DRIVE_EVERY_S, SweepDriver(services.db).look),
         Chore("marking lost runs", LOST_EVERY_S, lambda: runs.mark_lost(services.db)),
         Chore("taking back jobs of silent agents", leases_every_s, Leases(services).look),
         Chore("removing blobs of no run", SWEEP_EVERY_S, lambda: sweeping.sweep(services.db, services.blobs)),
