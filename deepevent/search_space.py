@@ -73,6 +73,13 @@ class Dimension:
         steps = (float(value) - self.low) / self.step
         return abs(steps - round(steps)) < 1e-6
 
+    def words(self) -> str:
+        """Say what is allowed."""
+        if self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
+        steps = "" if self.step is None or (self.whole and self.step == 1) else f" in steps of {self.step:g}"
+        return f"{self.low:g} to {self.high:g}{steps}"
+
     def describe(self) -> dict[str, Any]:
         """Give the JSON form."""
         if self.choices:
@@ -191,7 +198,7 @@ def check_values(recipe: Recipe, space: Space, values: Mapping[str, Any]) -> dic
             problems[name] = str(error)
             continue
         if not dimension.holds(checked[name]):
-            problems[name] = f"must lie in {dimension.describe()}, got {values[name]!r}"
+            problems[name] = f"must be {dimension.words()}, got {values[name]!r}"
     if problems:
         raise ParametersInvalid(recipe.name, problems)
     return checked
