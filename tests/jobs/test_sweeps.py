@@ -11,7 +11,7 @@ from deepevent.errors import SweepConflict, SweepNotFound
 from deepevent.ids import new_id
 from deepevent.recipes import parse_recipe
 from deepevent.search_space import parse_text, read_space
-from deepevent.store import agents, connection, ingest, jobs, leases, runs, sweep_rounds, sweeps
+from deepevent.store import agents, connection, deletion, ingest, jobs, leases, runs, sweep_rounds, sweeps
 from deepevent.store.leases import Free, Terms
 from deepevent_web.sweep_driver import SweepDriver
 
@@ -206,7 +206,7 @@ def test_points_that_come_after_the_end_still_count(world: World) -> None:
     assert world.state(sweep) == "completed"
     world.log(job["run"], [0.8], first_step=1)
     assert world.trials(sweep)[0]["value"] == 0.8
-    runs.delete_run(world.db, job["run"])
+    deletion.delete_run(world.db, job["run"])
     assert world.trials(sweep)[0]["value"] == 0.8
 
 

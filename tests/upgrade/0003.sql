@@ -124,7 +124,7 @@ CREATE TABLE jobs (
 	created_by VARCHAR(250) NOT NULL, 
 	started DOUBLE, 
 	finished DOUBLE, 
-	revision BIGINT NOT NULL, "group" VARCHAR(250), 
+	revision BIGINT NOT NULL, 
 	CONSTRAINT fk_jobs_agent_id FOREIGN KEY(agent_id) REFERENCES agents (id) ON DELETE SET NULL
 );
 CREATE TABLE levels (
@@ -238,10 +238,10 @@ CREATE TABLE runs (
 	n_logs BIGINT NOT NULL, 
 	n_dropped BIGINT NOT NULL, 
 	metric_limit_reached BOOLEAN NOT NULL, 
-	revision BIGINT NOT NULL, 
+	revision BIGINT NOT NULL, logs_revision BIGINT, 
 	CONSTRAINT pk_runs PRIMARY KEY (id)
 );
-INSERT INTO "runs" VALUES('01m86zzzzz0000000000000000','kept','p','completed',NULL,'',2000.0,2000.0,1500.0,2000.0,NULL,0,0,0,0,'{"lr":0.1}','{}','{}',NULL,1,0,1,0,0,1);
+INSERT INTO "runs" VALUES('01m86zzzzz0000000000000000','kept','p','completed',NULL,'',2000.0,2000.0,1500.0,2000.0,NULL,0,0,0,0,'{"lr":0.1}','{}','{}',NULL,1,0,1,0,0,1,1);
 CREATE TABLE store (
 	id INTEGER NOT NULL, 
 	revision BIGINT NOT NULL, 
@@ -249,51 +249,6 @@ CREATE TABLE store (
 	CONSTRAINT pk_store PRIMARY KEY (id)
 );
 INSERT INTO "store" VALUES(1,1,2);
-CREATE TABLE sweep_trials (
-	sweep_id INTEGER NOT NULL, 
-	number INTEGER NOT NULL, 
-	job_id INTEGER NOT NULL, 
-	parameters TEXT NOT NULL, 
-	source VARCHAR(16) NOT NULL, 
-	state VARCHAR(16) NOT NULL, 
-	value DOUBLE, 
-	n_points BIGINT NOT NULL, 
-	reports TEXT NOT NULL, 
-	n_judged BIGINT NOT NULL, 
-	pruned_at BIGINT, 
-	attributes TEXT NOT NULL, 
-	finished DOUBLE, 
-	CONSTRAINT pk_sweep_trials PRIMARY KEY (sweep_id, number), 
-	CONSTRAINT fk_sweep_trials_job_id FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE, 
-	CONSTRAINT fk_sweep_trials_sweep_id FOREIGN KEY(sweep_id) REFERENCES sweeps (id) ON DELETE CASCADE, 
-	CONSTRAINT uq_sweep_trials_job_id UNIQUE (job_id)
-);
-CREATE TABLE sweeps (
-	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
-	name VARCHAR(250) NOT NULL, 
-	project VARCHAR(250) NOT NULL, 
-	recipe VARCHAR(250) NOT NULL, 
-	parameters TEXT NOT NULL, 
-	space TEXT NOT NULL, 
-	metric VARCHAR(250) NOT NULL, 
-	direction VARCHAR(8) NOT NULL, 
-	sampler VARCHAR(16) NOT NULL, 
-	pruner VARCHAR(16) NOT NULL, 
-	warmup INTEGER NOT NULL, 
-	seed BIGINT NOT NULL, 
-	n_trials INTEGER NOT NULL, 
-	concurrency INTEGER NOT NULL, 
-	max_retries INTEGER NOT NULL, 
-	priority INTEGER NOT NULL, 
-	resources TEXT NOT NULL, 
-	state VARCHAR(16) NOT NULL, 
-	reason TEXT NOT NULL, 
-	version BIGINT NOT NULL, 
-	created DOUBLE NOT NULL, 
-	created_by VARCHAR(250) NOT NULL, 
-	finished DOUBLE, 
-	revision BIGINT NOT NULL
-);
 CREATE TABLE tokens (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	name VARCHAR(250) NOT NULL, 
@@ -304,6 +259,13 @@ CREATE TABLE tokens (
 	expires DOUBLE, 
 	revoked DOUBLE, 
 	CONSTRAINT uq_tokens_hash UNIQUE (hash)
+);
+CREATE TABLE trash (
+	run_id VARCHAR(26) NOT NULL, 
+	time DOUBLE NOT NULL, 
+	actor VARCHAR(250) NOT NULL, 
+	CONSTRAINT pk_trash PRIMARY KEY (run_id), 
+	CONSTRAINT fk_trash_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
 CREATE TABLE writer_shapes (
 	run_id VARCHAR(26) NOT NULL, 
@@ -328,8 +290,7 @@ CREATE TABLE writers (
 	CONSTRAINT pk_writers PRIMARY KEY (run_id, id), 
 	CONSTRAINT fk_writers_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
-INSERT INTO "writers" VALUES('01m86zzzzz0000000000000000','01m86zzzzz0000000000000001',0,304,-1.79554040289460921289e+09,2000.0,2000.0,'completed',NULL,NULL);
-CREATE INDEX ix_runs_deleted_created_id ON runs (deleted, created, id);
+INSERT INTO "writers" VALUES('01m86zzzzz0000000000000000','01m86zzzzz0000000000000001',0,304,-1.79554046282742667197e+09,2000.0,2000.0,'completed',NULL,NULL);
 CREATE INDEX ix_runs_project_created ON runs (project, created);
 CREATE INDEX ix_runs_revision ON runs (revision);
 CREATE INDEX ix_runs_status_heartbeat ON runs (status, heartbeat);
@@ -353,6 +314,8 @@ CREATE INDEX ix_jobs_run_id ON jobs (run_id);
 CREATE INDEX ix_jobs_state_lease_expires ON jobs (state, lease_expires);
 CREATE INDEX ix_jobs_state_priority_id ON jobs (state, priority, id);
 CREATE INDEX ix_job_dependencies_after_id ON job_dependencies (after_id);
-CREATE INDEX ix_sweeps_revision ON sweeps (revision);
+CREATE INDEX ix_trash_time ON trash (time);
+CREATE INDEX ix_runs_logs_revision ON runs (logs_revision);
+CREATE INDEX ix_runs_deleted_created_id_archived ON runs (deleted, created, id, archived);
 DELETE FROM "sqlite_sequence";
 COMMIT;

@@ -20,6 +20,7 @@ from deepevent_web.api import (
     session,
     sweeps,
     system,
+    vocabulary,
 )
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
@@ -29,6 +30,7 @@ NOUNS = (
     ingest.noun,
     events.noun,
     runs.noun,
+    vocabulary.noun,
     curves.noun,
     media.noun,
     blobs.noun,

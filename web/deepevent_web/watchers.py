@@ -118,6 +118,7 @@ class Watcher:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     jobs: set[int] = field(default_factory=set)
     sweeps: set[int] = field(default_factory=set)
+    logs: dict[str, int] = field(default_factory=dict)
     queue: bool = False
     overflowed: bool = False
     blocked_since: float | None = None
@@ -126,8 +127,8 @@ class Watcher:
 
     def has_news(self) -> bool:
         """Whether something is to be sent."""
-        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs, self.sweeps)
-        return any(waiting) or self.queue or self.overflowed
+        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs)
+        return any(waiting) or bool(self.sweeps or self.logs) or self.queue or self.overflowed
 
     def note_runs(self, changed: set[str], deleted: set[str]) -> None:
         """Runs that changed or went; beyond a bound the browser is told to ask anew."""
@@ -150,6 +151,10 @@ class Watcher:
         self.queue = self.queue or queue
         if len(self.jobs) + len(self.sweeps) > MAX_PENDING:
             self.overflow()
+
+    def note_logs(self, lengths: dict[str, int]) -> None:
+        """Watched runs that printed something; the lines themselves are fetched by who shows them."""
+        self.logs |= {run: n for run, n in lengths.items() if run in self.watch.runs}
 
     def overflow(self) -> None:
         """Forget all details: the browser fetches afresh."""
