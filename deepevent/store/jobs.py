@@ -289,10 +289,14 @@ def _describe_all(connection: sa.Connection, rows: Sequence[Mapping[Any, Any]]) 
     )
     for job_id, after_id, state in connection.execute(query):
         after.setdefault(job_id, []).append({"id": after_id, "state": state})
-    trials = sa.select(sweep_trials.c.job_id, sweep_trials.c.sweep_id, sweep_trials.c.number).where(
-        sweep_trials.c.job_id.in_([row["id"] for row in rows])
+    trial = sweep_trials.c
+    trials = sa.select(trial.job_id, trial.sweep_id, trial.number, trial.pruned_at).where(
+        trial.job_id.in_([row["id"] for row in rows])
     )
-    sweeps = {job_id: {"id": sweep, "trial": n} for job_id, sweep, n in connection.execute(trials)}
+    sweeps = {
+        job_id: {"id": sweep, "trial": number, "pruned": pruned_at is not None}
+        for job_id, sweep, number, pruned_at in connection.execute(trials)
+    }
     return [{**_describe(row, after.get(row["id"], [])), "sweep": sweeps.get(row["id"])} for row in rows]
 
 

@@ -248,7 +248,7 @@ def insert_trial(
         project=sweep["project"],
         group=group_of(sweep["id"]),
         recipe=sweep["recipe"],
-        parameters=json.dumps({**json.loads(sweep["parameters"]), **parameters}),
+        parameters=json.dumps({**parameters, **json.loads(sweep["parameters"])}),
         priority=sweep["priority"],
         max_retries=sweep["max_retries"],
         resources=Resources(**json.loads(sweep["resources"])),

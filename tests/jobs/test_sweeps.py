@@ -105,7 +105,7 @@ def test_trials_are_jobs_and_never_more_at_once_than_allowed(world: World) -> No
     assert [job["name"] for job in taken] == ["s 0", "s 1"]
     assert world.take() == []
     assert all(job["parameters"].keys() == {"lr", "batch", "epochs"} for job in taken)
-    assert taken[0]["sweep"] == {"id": sweep, "trial": 0}
+    assert taken[0]["sweep"] == {"id": sweep, "trial": 0, "pruned": False}
     assert runs.get_run(world.db, taken[0]["run"])["group"] == f"sweep-{sweep}"
     world.log(taken[1]["run"], [0.1, 0.7, 0.4])
     world.finish(taken[1]["id"])
