@@ -30,6 +30,8 @@ DeepEventError
     ├── ViewNotFound
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
+    ├── SweepNotFound
+    ├── SweepConflict      the sweep's state does not allow this
     ├── FilterError        a filter or sort key with a mistake, at `position`
     ├── QueryInvalid       a curve was asked for in a way that has no answer
     └── BlobInvalid        a blob whose content is not what its hash says, or that is too large
@@ -220,6 +222,14 @@ class LeaseLost(StoreError):
 
 class JobConflict(StoreError):
     """The job's state does not allow what was asked."""
+
+
+class SweepNotFound(StoreError):
+    """No sweep has this number."""
+
+
+class SweepConflict(StoreError):
+    """The sweep's state does not allow what was asked."""
 
 
 class FilterError(StoreError):

@@ -135,6 +135,20 @@ export const stopJob = (job) => json("POST", `/jobs/${id(job)}/stop`);
 export const requeueJob = (job) => json("POST", `/jobs/${id(job)}/requeue`);
 /** @param {boolean} paused */
 export const setPaused = (paused) => json("PUT", "/queue", { body: { paused } });
+/** The newest sweeps first. @param {{limit?: number, before?: number}} values */
+export const listSweeps = (values) => json("GET", `/sweeps${query(values)}`);
+/** One sweep with its trials. @param {string|number} sweep */
+export const getSweep = (sweep) => json("GET", `/sweeps/${id(sweep)}`);
+/** @param {string|number} sweep @returns {Promise<{importance: Record<string, number>}>} */
+export const getImportance = (sweep) => json("GET", `/sweeps/${id(sweep)}/importance`);
+/** @param {object} body as docs/api.md names @returns {Promise<object>} the Sweep */
+export const createSweep = (body) => json("POST", "/sweeps", { body });
+/** @param {number} sweep @param {{n_trials?: number, concurrency?: number}} changes */
+export const patchSweep = (sweep, changes) => json("PATCH", `/sweeps/${id(sweep)}`, { body: changes });
+/** @param {number} sweep */
+export const stopSweep = (sweep) => json("POST", `/sweeps/${id(sweep)}/stop`);
+/** @param {number} sweep @param {object} parameters @returns {Promise<object>} the Trial */
+export const addTrial = (sweep, parameters) => json("POST", `/sweeps/${id(sweep)}/trials`, { body: { parameters } });
 export const listAgents = () => json("GET", "/agents");
 export const listRecipes = () => json("GET", "/recipes");
 

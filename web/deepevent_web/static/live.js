@@ -62,7 +62,7 @@ export function connect() {
     applyRuns(event);
   });
   // These go to everybody and say nothing about points: the cursor of what is watched stays where it is.
-  for (const name of ["job", "agents"]) {
+  for (const name of ["job", "agents", "sweep"]) {
     socket.on(name, (event) => {
       for (const listener of queueListeners) listener(name, event);
     });
@@ -97,7 +97,7 @@ export function watch(runs) {
   if (socket?.connected) curves.holdUntil(sendWatch());
 }
 
-/** Hear of jobs and agents. @param {(name: "job"|"agents", event: object) => void} listener @returns {() => void} */
+/** Hear of jobs, agents and sweeps. @param {(name: "job"|"agents"|"sweep", event: object) => void} listener @returns {() => void} */
 export function onQueue(listener) {
   queueListeners.add(listener);
   return () => queueListeners.delete(listener);
