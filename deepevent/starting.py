@@ -102,7 +102,7 @@ def begin(
         resumed=resume is not None or joined,
         command=command,
     )
-    finishes = resume is not None or (settings.rank == 0 and OWNED not in os.environ)
+    finishes = settings.rank == 0 and (resume is not None or OWNED not in os.environ)
     run = open_run(settings, run_id, event, finishes=finishes)
     remember_run(run)
     # A process that `deepevent run` or an agent started knows best what it runs on.
