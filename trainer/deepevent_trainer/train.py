@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from deepevent_trainer.data.detection_crops import DetectionCrops
 from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.material import Material, gather
 from deepevent_trainer.data.split import divide
+from deepevent_trainer.distributed import Group, joined
 from deepevent_trainer.loop import Outcome, Schedule, train
 from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.networks import RECIPES, Network, build_network, describe, plan_of
@@ -94,6 +96,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--det12", type=Path, metavar="FILE", help="for cal12's samples (det12.pt in --out)")
     parser.add_argument("--threads", type=int, help="threads of torch (as many as there are cores)")
     parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where it computes (%(default)s)"
+    )
+    parser.add_argument(
         "--describe", action="store_true", help="print the net's layers, parameters and FLOPs, and stop"
     )
     parser.add_argument("--name", help="of the run (the net's name)")
@@ -110,6 +115,12 @@ def execute(args: argparse.Namespace) -> int:
         network = build_network(args.net, args.recipe, batch_norm=args.batch_norm)
         sys.stdout.write(describe(network) + "\n")
         return 0
+    with joined(args.device) as group:
+        return _train(args, group)
+
+
+def _train(args: argparse.Namespace, group: Group) -> int:
+    """Train one net, together with the other processes of the group."""
     if args.threads is not None:
         if args.threads < 1:
             raise SettingsError(f"--threads must be at least 1, got {args.threads!r}")
@@ -145,7 +156,9 @@ def execute(args: argparse.Namespace) -> int:
         "data": "bundled" if args.data is None else args.data.resolve().name,
         **material.counts(),
     }
-    _say(f"{args.net}: {material.sentence()}")
+    config |= {"processes": group.size} if group.size > 1 else {}
+    say = _say if group.leads else _say_nothing
+    say(f"{args.net}: {material.sentence()}")
     run = deepevent.start(
         name=args.name or args.net,
         project=args.project,
@@ -156,7 +169,7 @@ def execute(args: argparse.Namespace) -> int:
         resume=None if resumed is None else resumed["note"].get("run"),
     )
     with run, stop_on_signal() as stopped:
-        _say(f"{args.net}: run {run.id} begins; Ctrl-C stops it and keeps a checkpoint for --resume")
+        say(f"{args.net}: run {run.id} begins; Ctrl-C stops it and keeps a checkpoint for --resume")
         outcome = train(
             network,
             source,
@@ -167,15 +180,19 @@ def execute(args: argparse.Namespace) -> int:
             stop=stopped.is_set,
             resume_from=resumed,
             note={"run": run.id},
+            group=group,
         )
-        run.summary.update({**outcome.measures, **material.counts()})
+        if group.leads:
+            run.summary.update({**outcome.measures, **material.counts()})
         run.finish(outcome.status)
-    _say(f"{args.net}: {_result(outcome)}; checkpoint in {save_to}")
+    say(f"{args.net}: {_result(outcome)}; checkpoint in {save_to}")
     return 0
 
 
 def _cascade(args: argparse.Namespace) -> int:
     """Describe or train all nets of a recipe."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError("train cascade is one process; torchrun trains one net at a time")
     names = CASCADES.get(args.recipe)
     if names is None:
         raise SettingsError(f"recipe {args.recipe!r} is no cascade; there are {', '.join(CASCADES)}")
@@ -277,3 +294,7 @@ def _result(outcome: Outcome) -> str:
 
 def _say(message: str) -> None:
     sys.stderr.write(message + "\n")
+
+
+def _say_nothing(_message: str) -> None:
+    """Leave it to the process that leads."""

@@ -57,12 +57,12 @@ class CalibrationCrops:
         self._with_boxes = with_boxes
         self._transforms = torch.from_numpy(CLASSES.astype(np.float32))
 
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch`, from `first_batch` on."""
+    def epoch(self, epoch: int, first_batch: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """Yield the batches of `epoch`, from `first_batch` on, every `stride`-th."""
         random = numpy_random(self._seed, 20, epoch)
         count = self.n_batches * self._batch_size
         faces, classes = rounds(len(self._training), count, random), rounds(N_CLASSES, count, random)
-        for batch in range(first_batch, self.n_batches):
+        for batch in range(first_batch, self.n_batches, stride):
             generator = torch_random(self._seed, 21, epoch, batch)
             at = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
             yield self._batch(self._training, faces[at], classes[at], self._augmentation, generator)

@@ -59,12 +59,12 @@ class DetectionCrops:
         faces = max(len(training[0]) if whole_rounds else 0, crops_per_epoch // 2)
         self.n_batches = max(1, faces // self._faces_a_batch)
 
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch`, from `first_batch` on."""
+    def epoch(self, epoch: int, first_batch: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """Yield the batches of `epoch`, from `first_batch` on, every `stride`-th."""
         random = numpy_random(self._seed, 10, epoch)
         count = self.n_batches * self._faces_a_batch
         orders = [rounds(len(crops), count, random) for crops in self._training]
-        for batch in range(first_batch, self.n_batches):
+        for batch in range(first_batch, self.n_batches, stride):
             generator = torch_random(self._seed, 11, epoch, batch)
             at = slice(batch * self._faces_a_batch, (batch + 1) * self._faces_a_batch)
             stored = np.concatenate(
