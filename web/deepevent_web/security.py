@@ -1,8 +1,8 @@
 """The gate: one WSGI layer in front of everything, Socket.IO and files included.
 
-What it does not know, it refuses. Order: strip what a proxy might claim, check Host and Origin, find the
-route and its role in the one table, find out who calls, check the role and, for a browser's changes, the
-CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database itself:
+What it does not know, it refuses. Order: believe a proxy or strip what it claims, check Host and Origin,
+find the route and its role in the one table, find out who calls, check the role and, for a browser's
+changes, the CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database:
 `authenticate` is handed in.
 """
 
@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.http import parse_cookie
 from werkzeug.routing import Map, RequestRedirect
 
-from deepevent_web import bodies, problems, sessions
+from deepevent_web import bodies, problems, proxies, sessions
 from deepevent_web.policy import DATA_CSP, STATIC_HEADERS, Policy, page_csp
 from deepevent_web.problems import Problem
 from deepevent_web.routes import Body, Route
@@ -34,7 +34,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 SOCKET_PATH = "/socket.io"
 NO_BODY_LIMIT_BYTES = 1024
 MAX_SECRET_CHARACTERS = 256
-_STRIPPED = ("HTTP_FORWARDED", "HTTP_PROXY", "HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_REAL_IP", "SCRIPT_NAME")
 
 _log = logging.getLogger(__name__)
 
@@ -84,9 +83,11 @@ class Gate:
         environ["deepevent.nonce"] = nonce
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, self._with_headers(headers, nonce), exc_info)
+            secure = environ.get("deepevent.secure", False)
+            return start_response(status, self._with_headers(headers, nonce, secure), exc_info)
 
         try:
+            self._clean(environ)
             if _is_socket(environ):
                 return self._socket(environ, start)
             self._admit(environ)
@@ -102,7 +103,6 @@ class Gate:
         return self._app(environ, start)
 
     def _admit(self, environ: Environ) -> None:
-        self._clean(environ)
         method = environ["REQUEST_METHOD"]
         route = self._route(environ)
         if isinstance(route, Route) and route.role == "public":
@@ -116,10 +116,7 @@ class Gate:
         self._bound_body(environ, route.body, method)
 
     def _clean(self, environ: Environ) -> None:
-        for key in list(environ):
-            if key in _STRIPPED or key.startswith("HTTP_X_FORWARDED"):
-                del environ[key]
-        environ["SCRIPT_NAME"] = ""
+        proxies.settle(environ, self._policy.trusted_proxies)
         host = environ.get("HTTP_HOST", "")
         if not self._policy.host_allowed(host):
             raise Problem(
@@ -129,9 +126,13 @@ class Gate:
             )
         if self._policy.secure:
             environ["wsgi.url_scheme"] = "https"
+        environ["deepevent.secure"] = environ["wsgi.url_scheme"] == "https"
         path = environ.get("PATH_INFO", "")
         if "\0" in path or "\\" in path or not path.startswith("/"):
             raise Problem(400, "the path holds a character that is not allowed")
+        base = environ["SCRIPT_NAME"] = self._policy.base_path
+        if base and (path == base or path.startswith(base + "/")):
+            environ["PATH_INFO"] = path.removeprefix(base) or "/"
 
     def _route(self, environ: Environ) -> Route | HTTPException:
         adapter = self._url_map.bind_to_environ(environ)
@@ -145,7 +146,9 @@ class Gate:
 
     def _check_origin(self, environ: Environ) -> None:
         origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and not self._policy.origin_allowed(origin, environ["HTTP_HOST"]):
+        if origin is not None and not self._policy.origin_allowed(
+            origin, environ["HTTP_HOST"], environ["deepevent.secure"]
+        ):
             raise Problem(403, f"requests from the origin {origin[:80]!r} are not taken")
 
     def _check_caller(self, environ: Environ, route: Route | HTTPException) -> None:
@@ -181,7 +184,7 @@ class Gate:
         if isinstance(route, Route) and route.role == "page":
             query = environ.get("QUERY_STRING", "")
             wanted = quote(f"{path}?{query}" if query else path, safe="/")
-            location = "/signin" if wanted == "/" else f"/signin?next={wanted}"
+            location = self._policy.base_path + ("/signin" if wanted == "/" else f"/signin?next={wanted}")
             return Problem(303, "sign in first", headers={"Location": location})
         if isinstance(route, NotFound) and not path.startswith(("/api", SOCKET_PATH)):
             return problems.not_found("this page")
@@ -220,7 +223,6 @@ class Gate:
         environ.pop("HTTP_TRANSFER_ENCODING", None)
 
     def _socket(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        self._clean(environ)
         principal, session = self._identify(environ)
         if principal is None:
             raise Problem(401, "sign in first", headers={"WWW-Authenticate": 'Bearer realm="DeepEvent"'})
@@ -242,15 +244,19 @@ class Gate:
         with self._seats.taken(environ.get("REMOTE_ADDR", "")):
             return self._app(environ, start)
 
-    def _with_headers(self, headers: list[tuple[str, str]], nonce: str) -> list[tuple[str, str]]:
+    def _with_headers(
+        self, headers: list[tuple[str, str]], nonce: str, secure: bool
+    ) -> list[tuple[str, str]]:
         present = {name.lower(): value for name, value in headers}
         added = list(STATIC_HEADERS)
         if "content-security-policy" not in present:
             is_page = present.get("content-type", "").startswith(("text/html", "text/javascript"))
-            csp = page_csp(nonce, self._policy.secure) if is_page else DATA_CSP
+            csp = page_csp(nonce, secure) if is_page else DATA_CSP
             added.append(("Content-Security-Policy", csp))
         if "cache-control" not in present:
             added += [("Cache-Control", "no-store"), ("Vary", "Cookie, Authorization")]
+        if secure and self._policy.hsts_s:
+            added.append(("Strict-Transport-Security", f"max-age={self._policy.hsts_s}"))
         return [*headers, *added]
 
 

@@ -27,9 +27,10 @@ def csrf_matches(secret: str, sent: str) -> bool:
     return hmac.compare_digest(csrf_token(secret).encode(), sent.encode("utf-8", "replace"))
 
 
-def set_cookie(secret: str, *, secure: bool, max_age_s: float) -> str:
+def set_cookie(secret: str, *, secure: bool, max_age_s: float, base_path: str = "") -> str:
     """The Set-Cookie header that opens a session; `max_age_s` 0 ends it."""
-    parts = [f"{COOKIE}={secret}", "Path=/", f"Max-Age={int(max_age_s)}", "HttpOnly", "SameSite=Strict"]
+    parts = [f"{COOKIE}={secret}", f"Path={base_path or '/'}", f"Max-Age={int(max_age_s)}"]
+    parts += ["HttpOnly", "SameSite=Strict"]
     if secure:
         parts.append("Secure")
     return "; ".join(parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -109,6 +110,8 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP, or what failed outside of the application, with a problem."""
+        if isinstance(exc, ssl.SSLError):  # no TLS came, or it broke off: there is nobody to answer
+            return
         problem = _malformed(exc)
         if problem is None:
             self.log.error("a request failed", exc_info=exc)

@@ -49,9 +49,16 @@ def sign_in() -> Response:
             401,
             "this code is wrong, was used, or is older than an hour; get another with: deepevent token link",
         )
+    return _with_cookie(secret, sessions.SESSION_S)
+
+
+def _with_cookie(secret: str, max_age_s: float) -> Response:
     response = empty()
     response.headers["Set-Cookie"] = sessions.set_cookie(
-        secret, secure=here.policy.secure, max_age_s=sessions.SESSION_S
+        secret,
+        secure=request.environ["deepevent.secure"],
+        max_age_s=max_age_s,
+        base_path=services().policy.base_path,
     )
     return response
 
@@ -69,9 +76,7 @@ def sign_out() -> Response:
     here = services()
     if "deepevent.session" in request.environ:
         access.revoke(here.db, principal().token_id)
-    response = empty()
-    response.headers["Set-Cookie"] = sessions.set_cookie("", secure=here.policy.secure, max_age_s=0)
-    return response
+    return _with_cookie("", 0.0)
 
 
 @noun.route(

@@ -2,8 +2,9 @@
  * Every HTTP request of the dashboard. The only module that calls fetch().
  * It knows paths, headers and the shape of errors, and nothing of what is shown.
  */
+import { placed } from "./base.js";
 
-const BASE = "/api/v1";
+const BASE = placed("/api/v1");
 let unauthorised = () => {};
 
 /** An RFC 9457 answer of the server, or a server that did not answer (`status` 0). */
