@@ -86,6 +86,7 @@ class Plan:
     lease_s: float
     limits: Limits
     tls: ssl.SSLContext | None
+    certificate: Path | None
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -174,6 +175,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
         lease_s=arguments.lease,
         limits=limits,
         tls=tls,
+        certificate=arguments.cert,
     )
 
 
@@ -243,7 +245,7 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
             for name, value in _settings(plan, listener, workers).items():
                 self.cfg.set(name, value)
             if plan.tls is not None:
-                self.cfg.set("certfile", "in the context")
+                self.cfg.set("certfile", str(plan.certificate))
                 self.cfg.set("ssl_context", lambda _config, _default: plan.tls)
             self.cfg.set("worker_class", DrainingWorker)
             self.cfg.set("post_worker_init", ready)
