@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def load_recipes(path: Path) -> dict[str, Recipe]:
     if not isinstance(tables, dict) or not tables:
         problems.append("it declares no [recipes.NAME]")
         tables = {}
-    for name, table in tables.items():
+    for name, table in _expand(tables, problems).items():
         try:
             recipes[name] = parse_recipe(name, table, folder=str(path.parent.resolve()))
         except RecipeInvalid as error:
@@ -94,6 +94,32 @@ def load_recipes(path: Path) -> dict[str, Recipe]:
     if problems:
         raise RecipeInvalid(str(path), problems)
     return recipes
+
+
+def _expand(tables: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Fill recipes that are `like` another one of the file with its keys and parameters.
+
+    What the recipe says itself counts, key by key; a parameter that it sets to `false` it does not have.
+    """
+    expanded: dict[str, Any] = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict) or "like" not in table:
+            expanded[name] = table
+            continue
+        base = tables.get(table["like"]) if isinstance(table["like"], str) else None
+        if not isinstance(base, dict) or "like" in base:
+            problems.append(f"{name}: like must name a recipe of this file that is like no other itself")
+            continue
+        expanded[name] = {**base, **{key: value for key, value in table.items() if key != "like"}}
+        own, inherited = table.get("parameters", {}), base.get("parameters", {})
+        if isinstance(own, dict) and isinstance(inherited, dict):
+            merged = {**inherited, **{key: _merged(inherited.get(key), value) for key, value in own.items()}}
+            expanded[name]["parameters"] = {key: value for key, value in merged.items() if value is not False}
+    return expanded
+
+
+def _merged(inherited: object, own: object) -> object:
+    return {**inherited, **own} if isinstance(inherited, dict) and isinstance(own, dict) else own
 
 
 def parse_recipe(name: str, table: object, folder: str = "") -> Recipe:
@@ -239,6 +265,19 @@ def build_arguments(
     if problems:
         raise ParametersInvalid(recipe.name, problems)
     return arguments + (fill_places(recipe.resume, places or {}) if resumed else [])
+
+
+def place_roots(recipe: Recipe, places: Mapping[str, str]) -> Recipe:
+    """Return the recipe with `{name}` in the roots of its paths replaced by this machine's places."""
+    return replace(
+        recipe,
+        parameters=tuple(
+            parameter
+            if parameter.root is None
+            else replace(parameter, root=fill_places([parameter.root], places)[0])
+            for parameter in recipe.parameters
+        ),
+    )
 
 
 def fill_places(words: Sequence[str], places: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ stopped. What is damaged is reported and kept, never guessed.
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _check(db: Database, home: Path, found: Findings, repair: bool) -> None:
-    from deepevent.store import inspection, migrate
+    from deepevent.store import deletion, inspection, migrate
     from deepevent.store.blobs import BlobStore
 
     revision = migrate.current(db)
@@ -92,10 +93,7 @@ def _check(db: Database, home: Path, found: Findings, repair: bool) -> None:
     _check_blobs(db, blobs, found, repair)
     free = inspection.free_bytes(db)
     if free and repair:
-        while (left := inspection.free_bytes(db)) > 0:
-            db.reclaim()
-            if inspection.free_bytes(db) >= left:
-                break
+        deletion.purge(db, limit_s=math.inf)
         found.done.append(f"gave {free:,} bytes of deleted rows back to the disk")
     elif free:
         found.notes.append(f"{free:,} bytes of deleted rows wait to be used again")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 
 from deepevent.errors import BatchInvalid, DeepEventError, StoreBusy, StoreOverloaded
 from deepevent.store.connection import RETRY_AFTER_S, Database, read_revision
@@ -165,7 +165,7 @@ class Committer:
                     self._commit([waiting])
                 return
             log.exception("a batch could not be committed: %r", group[0].batch)
-            if isinstance(error, SQLAlchemyError):
+            if _is_the_batch(error):
                 self._answer(group, BatchInvalid(f"the store cannot take this batch: {error}"))
             else:
                 self._answer(group, StoreBusy(f"the batch could not be committed: {error!r}", RETRY_AFTER_S))
@@ -206,3 +206,14 @@ class Committer:
                 waiting.answer = Acknowledgement(*staging.add(waiting.batch))
             except DeepEventError as error:
                 waiting.answer = error
+
+
+def _is_the_batch(error: Exception) -> bool:
+    """Say whether a value of the batch cannot be stored, so that no later attempt will do better.
+
+    All else, a broken constraint included, is ours or the moment's: a client that is told so keeps trying,
+    and goes on once it is repaired, while one that is told 'invalid' stops for good.
+    """
+    return isinstance(error, DataError) or (
+        isinstance(error, StatementError) and not isinstance(error, DBAPIError)
+    )

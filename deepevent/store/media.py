@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from deepevent.errors import FilterError
 from deepevent.store import schema
 from deepevent.store.connection import Database
-from deepevent.store.runs import require_run
+from deepevent.store.run_rows import require_run
 
 PAGE_LIMIT = 1000
 Row = dict[str, Any]
@@ -58,8 +58,17 @@ def media_dictionary(row: Any) -> Row:
     return {**row, "data": json.loads(row["data"])}
 
 
-def list_logs(db: Database, run_id: str, after: int = 0, limit: int = 1000) -> tuple[list[Row], int]:
+def list_logs(
+    db: Database, run_id: str, after: int = 0, limit: int = 1000, search: str | None = None
+) -> tuple[list[Row], int]:
     """List the log lines whose index is above `after` (indices count from 1).
+
+    Args:
+        db: the store.
+        run_id: of the run.
+        after: an index.
+        limit: how many at most.
+        search: only lines that hold this text, in whatever case.
 
     Returns: the lines, and the index to ask `after` next.
 
@@ -67,13 +76,15 @@ def list_logs(db: Database, run_id: str, after: int = 0, limit: int = 1000) -> t
         RunNotFound: there is no such run.
     """
     table = schema.logs
+    wanted = sa.select(table.c.index, table.c.stream, table.c.text, table.c.time).where(
+        table.c.run_id == run_id, table.c.index > min(max(after, 0), 2**62)
+    )
+    if search:
+        wanted = wanted.where(sa.func.lower(table.c.text).contains(search.lower(), autoescape=True))
     with db.read() as connection:
         require_run(connection, run_id)
         rows = connection.execute(
-            sa.select(table.c.index, table.c.stream, table.c.text, table.c.time)
-            .where(table.c.run_id == run_id, table.c.index > min(max(after, 0), 2**62))
-            .order_by(table.c.index)
-            .limit(min(max(limit, 1), PAGE_LIMIT))
+            wanted.order_by(table.c.index).limit(min(max(limit, 1), PAGE_LIMIT))
         ).mappings()
         lines = [dict(row) for row in rows]
     return lines, lines[-1]["index"] if lines else max(after, 0)

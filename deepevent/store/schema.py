@@ -103,10 +103,23 @@ runs = sa.Table(
     sa.Column("n_dropped", sa.BigInteger, nullable=False),  # points that the client could not keep
     sa.Column("metric_limit_reached", sa.Boolean, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("logs_revision", sa.BigInteger),  # of the newest log line: lines change no other part of a run
     sa.Index(None, "revision"),
-    sa.Index(None, "deleted", "created", "id"),
+    sa.Index(None, "logs_revision"),
+    # The list reads this index alone, and no row that it does not show.
+    sa.Index(None, "deleted", "created", "id", "archived"),
     sa.Index(None, "project", "created"),
     sa.Index(None, "status", "heartbeat"),
+)
+
+# Runs that are to be deleted, until `trash.KEEP_S` has passed: hidden in lists, and whole until then.
+trash = sa.Table(
+    "trash",
+    metadata,
+    _run_id(primary_key=True),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("actor", sa.String(NAME_LENGTH), nullable=False),
+    sa.Index(None, "time"),
 )
 
 run_tags = sa.Table(

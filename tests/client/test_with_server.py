@@ -104,3 +104,17 @@ def test_shell_scripts_and_children_join_one_run(server: Server, monkeypatch: py
     wait_until(lambda: set(metrics_of(server, run.id)) == {"script", "shell", "child"})
     told = server.call("GET", f"/api/v1/runs/{run.id}").json()
     assert (told["name"], told["project"], len(told["writers"])) == ("family", "default", 3)
+
+
+def test_a_value_dropped_into_an_ended_run_does_not_open_it(server: Server) -> None:
+    """A script that is over stays completed when `deepevent log` adds a score; a resumed one runs again."""
+    run = deepevent.start()
+    run.log({"loss": 1.0})
+    run.finish()
+    command = [str(Path(sys.executable).with_name("deepevent")), "log", "--run", run.id, "score=0.5"]
+    subprocess.run(command, check=True)
+    told = server.call("GET", f"/api/v1/runs/{run.id}").json()
+    assert (told["status"], told["metrics"]["score"]["last"]) == ("completed", 0.5)
+    again = deepevent.start(resume=run.id)
+    assert again.flush(30)
+    assert server.call("GET", f"/api/v1/runs/{run.id}").json()["status"] == "running"

@@ -1,95 +1,16 @@
-"""Stores to test with: a SQLite file, and databases of a PostgreSQL server that the tests start."""
+"""Stores to test with: a SQLite file, and databases of the PostgreSQL server of `postgresql`."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from deepevent import wire
 from deepevent.store import connection, ingest, migrate
 from deepevent.store.runs import new_id
-
-
-def pg_binary(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Callable[[], str]]:
-    """Start a PostgreSQL server; call the result for the address of a fresh, migrated database."""
-    initdb, server = pg_binary("initdb"), pg_binary("postgres")
-    if initdb is None or server is None:
-        pytest.skip("PostgreSQL is not installed")
-    with tempfile.TemporaryDirectory(prefix="deepevent-pg-") as folder:
-        become: dict[str, Any] = {}
-        if os.getuid() == 0:  # PostgreSQL refuses to run as root
-            try:
-                user = pwd.getpwnam("postgres")
-            except KeyError:
-                user = pwd.getpwnam("nobody")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            become = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        data = f"{folder}/data"
-        subprocess.run(
-            [initdb, "-D", data, "-A", "trust", "-U", "test", "-N", "-E", "UTF8", "--locale=C"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            **become,
-        )
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-        process = subprocess.Popen(
-            [server, "-D", data, *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-            **become,
-        )
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "ready to accept connections" in line:
-                    break
-            else:
-                pytest.fail("PostgreSQL did not start")
-            yield _databases(port)
-        finally:
-            process.send_signal(signal.SIGINT)  # ends without waiting for clients
-            process.communicate(timeout=30)
-
-
-def _databases(port: int) -> Callable[[], str]:
-    base = f"postgresql://test@127.0.0.1:{port}"
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
-        admin.execute("CREATE DATABASE template_deepevent")
-    db = connection.open_database(f"{base}/template_deepevent")
-    migrate.upgrade(db)
-    db.close()
-    numbers = iter(range(10**6))
-
-    def fresh() -> str:
-        name = f"test_{next(numbers)}"
-        with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE template_deepevent")
-        return f"{base}/{name}"
-
-    return fresh
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -39,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"a recipe file or its folder, several times (default: ./{RECIPE_FILE} if there is one)",
     )
+    parser.add_argument(
+        "--data",
+        default="~",
+        metavar="DIR",
+        help="what recipes call {data}: folders of data lie below it (default: ~)",
+    )
     parser.add_argument("--no-own-recipes", action="store_true", help="do not offer those of the detector")
     parser.add_argument(
         "--allow-commands", action="store_true", help="run any command that an operator submits, as this user"
@@ -66,6 +72,9 @@ def _read_offer(arguments: argparse.Namespace) -> Offer:
         raise SettingsError(f"--slots must lie between 1 and 1000, got {arguments.slots}")
     if not 0 <= arguments.grace <= 86_400:
         raise SettingsError(f"--grace must lie between 0 and 86400 seconds, got {arguments.grace}")
+    data = Path(arguments.data).expanduser()
+    if not data.is_dir():
+        raise SettingsError(f"--data {arguments.data!r} is not a folder")
     files = [Path(name) / RECIPE_FILE if Path(name).is_dir() else Path(name) for name in arguments.recipes]
     if not files and Path(RECIPE_FILE).is_file():
         files = [Path(RECIPE_FILE)]
@@ -86,6 +95,7 @@ def _read_offer(arguments: argparse.Namespace) -> Offer:
         memory_mb=machine.memory_mb(),
         allow_commands=arguments.allow_commands,
         recipes=recipes,
+        data=str(data.resolve()),
     )
 
 

@@ -8,7 +8,19 @@ from flask import Flask
 
 from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
-from deepevent_web.api import agents, blobs, curves, events, ingest, jobs, media, runs, session, system
+from deepevent_web.api import (
+    agents,
+    blobs,
+    curves,
+    events,
+    ingest,
+    jobs,
+    media,
+    runs,
+    session,
+    system,
+    vocabulary,
+)
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -17,6 +29,7 @@ NOUNS = (
     ingest.noun,
     events.noun,
     runs.noun,
+    vocabulary.noun,
     curves.noun,
     media.noun,
     blobs.noun,

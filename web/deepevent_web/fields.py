@@ -232,3 +232,20 @@ class Query(Fields):
         if len(found) > limit:
             self.wrong(name, f"may have {limit} entries, got {len(found)}")
         return found
+
+    def json_names(self, name: str, *, limit: int) -> list[str]:
+        """A JSON list of texts, for names that may hold commas; empty where it is left out."""
+        text = self._take(name, None)
+        if text is None:
+            return []
+        try:
+            found = strict_json.parse(text.encode())
+        except strict_json.JsonRefused as error:
+            self.wrong(name, str(error))
+            return []
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            self.wrong(name, "must be a JSON list of texts")
+            return []
+        if len(found) > limit:
+            self.wrong(name, f"may have {limit} entries, got {len(found)}")
+        return found

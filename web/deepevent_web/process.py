@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deepevent.store import blobs, connection, ingest
+from deepevent.store.leading import StoreLeader
 from deepevent.store.leases import Terms
 from deepevent_web.app import create_app
 from deepevent_web.chores import chores
-from deepevent_web.housekeeping import Housekeeping
+from deepevent_web.housekeeping import HomeLeader, Housekeeping
 from deepevent_web.seats import Seats
 from deepevent_web.services import Services
 
@@ -37,7 +38,9 @@ class ServerProcess:
         application = create_app(self.services)
         self.wsgi: Flask = application.wsgi
         self._tail = application.tail
-        self._housekeeping = Housekeeping(plan.home, chores(self.services, plan.home))
+        of_home = HomeLeader(plan.home)
+        of_store = of_home if self._db.path else StoreLeader(self._db)
+        self._housekeeping = Housekeeping(chores(self.services, plan.home), of_home, of_store)
 
     def start(self) -> None:
         """Start the threads."""

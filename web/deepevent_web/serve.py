@@ -51,10 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--store", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME (default: in the home)"
     )
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes; more than 1 wants PostgreSQL (default: 1)"
+        "--workers", type=int, default=1, help="processes; more than 1 needs PostgreSQL (default: 1)"
     )
     parser.add_argument(
-        "--viewers", type=int, default=100, help="pages that may be open at once (default: 100)"
+        "--viewers",
+        type=int,
+        default=100,
+        help="pages that may be open at once in each worker (default: 100)",
     )
     parser.add_argument(
         "--viewers-per-address",
@@ -113,6 +116,11 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong.append(f"--port must lie between 0 and 65535, got {arguments.port}")
     if not 1 <= arguments.workers <= 64:
         wrong.append(f"--workers must lie between 1 and 64, got {arguments.workers}")
+    if arguments.workers > 1 and not (arguments.store or "").startswith("postgres"):
+        wrong.append(
+            f"--workers {arguments.workers} needs PostgreSQL (--store postgresql+psycopg://USER@HOST/NAME): "
+            "a SQLite store has one writer, and a second process would hear of its commits late"
+        )
     if not 1 <= arguments.viewers <= 2000:
         wrong.append(f"--viewers must lie between 1 and 2000, got {arguments.viewers}")
     if not 1 <= arguments.lease <= 86_400:

@@ -101,6 +101,7 @@ class Tail:
             watcher.pending.clear()
             watcher.told.clear()
             watcher.media.clear()
+            watcher.logs.clear()
         revision = self._db.revision()
         lengths: dict[SeriesKey, int] = {}
         for run in watch.runs:
@@ -179,6 +180,7 @@ class Tail:
             for watcher in watchers:
                 watcher.note_runs(set(found.runs), set(found.deleted))
                 watcher.note_jobs(set(found.jobs), found.queue)
+                watcher.note_logs(found.logs)
                 watcher.note_items(
                     [item for item in found.media if item["run"] in watcher.watch.runs],
                     list(found.alerts),
@@ -265,6 +267,7 @@ class Tail:
             deleted, watcher.deleted = watcher.deleted, set()
             media, watcher.media = watcher.media, []
             alerts, watcher.alerts = watcher.alerts, []
+            logs, watcher.logs = watcher.logs, {}
             overflowed, watcher.overflowed = watcher.overflowed, False
         if overflowed:
             watcher.outlet.send("resync", {"revision": self._revision})
@@ -281,6 +284,9 @@ class Tail:
                 "run", {"revision": self._revision, "runs": found, "deleted": sorted(deleted)}
             )
         self._send_jobs(watcher)
+        if logs:
+            lengths = [{"run": run, "n": n} for run, n in sorted(logs.items())]
+            watcher.outlet.send("logs", {"revision": self._revision, "logs": lengths})
         if media:
             watcher.outlet.send("media", {"revision": self._revision, "media": plain(media)})
         if alerts:

@@ -117,6 +117,7 @@ class Watcher:
     media: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     jobs: set[int] = field(default_factory=set)
+    logs: dict[str, int] = field(default_factory=dict)
     queue: bool = False
     overflowed: bool = False
     blocked_since: float | None = None
@@ -125,7 +126,7 @@ class Watcher:
 
     def has_news(self) -> bool:
         """Whether something is to be sent."""
-        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs)
+        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs, self.logs)
         return any(waiting) or self.queue or self.overflowed
 
     def note_runs(self, changed: set[str], deleted: set[str]) -> None:
@@ -148,6 +149,10 @@ class Watcher:
         self.queue = self.queue or queue
         if len(self.jobs) > MAX_PENDING:
             self.overflow()
+
+    def note_logs(self, lengths: dict[str, int]) -> None:
+        """Watched runs that printed something; the lines themselves are fetched by who shows them."""
+        self.logs |= {run: n for run, n in lengths.items() if run in self.watch.runs}
 
     def overflow(self) -> None:
         """Forget all details: the browser fetches afresh."""

@@ -16,6 +16,7 @@ noun = Noun("media")
 KINDS = ("image", "detections", "histogram", "text", "figure", "table")
 MAX_MEDIA = 500
 MAX_LINES = 2000
+MAX_SEARCH = 200
 
 
 def _id(run: str) -> str:
@@ -56,7 +57,7 @@ def index(run: str) -> Response:
     "/runs/<run>/logs",
     role="viewer",
     summary="What a run printed",
-    query={"after": "an index", "limit": "1 to 2000"},
+    query={"after": "an index", "limit": "1 to 2000", "search": "only lines that hold this text"},
     answers={200: "{lines, next}"},
 )
 def logs(run: str) -> Response:
@@ -64,8 +65,9 @@ def logs(run: str) -> Response:
     query = Query()
     after = query.count("after", 0)
     limit = query.count("limit", 500, low=1, high=MAX_LINES)
+    search = query.text("search", None, limit=MAX_SEARCH)
     query.done()
-    lines, following = media.list_logs(services().db, _id(run), after=after, limit=limit)
+    lines, following = media.list_logs(services().db, _id(run), after, limit, search)
     return answer({"lines": lines, "next": following})
 
 
@@ -75,3 +77,9 @@ def logs(run: str) -> Response:
 def artifacts(run: str) -> Response:
     """List artifacts."""
     return answer({"artifacts": media.list_artifacts(services().db, _id(run))})
+
+
+@noun.route("GET", "/runs/<run>/alerts", role="viewer", summary="A run's alerts", answers={200: "{alerts}"})
+def alerts(run: str) -> Response:
+    """List alerts."""
+    return answer({"alerts": media.list_alerts(services().db, _id(run))})

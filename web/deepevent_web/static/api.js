@@ -115,7 +115,7 @@ export const blobURL = (sha256, mime) => `${BASE}/blobs/${id(sha256)}${query({ t
 /**
  * Read many curves at once as typed arrays.
  * @param {{queries: {run: string, metric: string, rank?: number}[], x: string, from?: number, to?: number,
- *          pixels?: number, smoothing?: {kind: "ema", weight: number}}} question
+ *          pixels?: number, smoothing?: {kind: "ema", weight: number}|{kind: "mean"|"median", window: number}}} question
  * @returns {Promise<{revision: number, curves: object[]}>} each curve with its columns as Float64Arrays by name
  */
 export async function readCurves(question) {
@@ -132,4 +132,22 @@ export async function readCurves(question) {
     }
   }
   return header;
+}
+
+/**
+ * Points as they were logged, in order of arrival.
+ * @param {string} run @param {string} metric @param {number} rank @param {number} after leave out so many
+ * @returns {Promise<{step: BigInt64Array, time: Float64Array, value: Float64Array}>}
+ */
+export async function readPoints(run, metric, rank, after) {
+  const answer = await request("GET", `/runs/${id(run)}/points${query({ metric, rank, after })}`, { accept: "application/octet-stream" });
+  const buffer = await answer.arrayBuffer();
+  const headerLength = new DataView(buffer).getUint32(0, true);
+  const { length } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, headerLength)));
+  const offset = Math.ceil((4 + headerLength) / 8) * 8;
+  return {
+    step: new BigInt64Array(buffer, offset, length),
+    time: new Float64Array(buffer, offset + 8 * length, length),
+    value: new Float64Array(buffer, offset + 16 * length, length),
+  };
 }

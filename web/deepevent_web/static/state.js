@@ -130,21 +130,22 @@ export function applyPoints(series, data) {
   for (const { run, metric, rank, index, n } of series) {
     if (rank === 0 && n > 0) {
       const steps = data.subarray(offset, offset + n);
+      const last_time = data[offset + 2 * n - 1];
       const values = data.subarray(offset + 2 * n, offset + 3 * n);
-      fresh.set(`${run}\n${metric}`, fold(fresh.get(`${run}\n${metric}`), { run, metric, n: index + n, steps, values }));
+      fresh.set(`${run}\n${metric}`, fold(fresh.get(`${run}\n${metric}`), { run, metric, n: index + n, steps, values, last_time }));
     }
     offset += 3 * n;
   }
   flush ??= setTimeout(writeNumbers, 400);
 }
 
-function fold(before, { run, metric, n, steps, values }) {
+function fold(before, { run, metric, n, steps, values, last_time }) {
   const result = before || { run, metric, min: Infinity, max: -Infinity, min_step: null, max_step: null };
   values.forEach((v, i) => {
     if (v < result.min && Number.isFinite(v)) Object.assign(result, { min: v, min_step: steps[i] });
     if (v > result.max && Number.isFinite(v)) Object.assign(result, { max: v, max_step: steps[i] });
   });
-  return Object.assign(result, { n, last: values[values.length - 1], last_step: steps[steps.length - 1] });
+  return Object.assign(result, { n, last: values[values.length - 1], last_step: steps[steps.length - 1], last_time });
 }
 
 function writeNumbers() {
@@ -155,9 +156,9 @@ function writeNumbers() {
     const mine = changes.filter((change) => change.run === run.id);
     if (mine.length === 0) return run;
     const metrics = { ...run.metrics };
-    for (const { metric, n, last, last_step, min, max, min_step, max_step } of mine) {
+    for (const { metric, n, last, last_step, last_time, min, max, min_step, max_step } of mine) {
       const old = metrics[metric] || { name: metric, rank: 0 };
-      const entry = { ...old, n: Math.max(n, old.n || 0), last, last_step };
+      const entry = { ...old, n: Math.max(n, old.n || 0), last, last_step, last_time };
       if (min < (number(old.min) ?? Infinity)) Object.assign(entry, { min, min_step });
       if (max > (number(old.max) ?? -Infinity)) Object.assign(entry, { max, max_step });
       metrics[metric] = entry;
