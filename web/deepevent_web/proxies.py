@@ -47,7 +47,7 @@ def settle(environ: dict[str, Any], trusted: Sequence[Network]) -> None:
         if key in _STRIPPED or key.startswith("HTTP_X_FORWARDED"):
             del environ[key]
     environ["SCRIPT_NAME"] = ""
-    if not trusted or not _is_in(environ.get("REMOTE_ADDR", ""), trusted):
+    if not trusted or not is_in(environ.get("REMOTE_ADDR", ""), trusted):
         return
     environ["REMOTE_ADDR"] = _client(claimed[_FOR], environ["REMOTE_ADDR"], trusted)
     host, scheme = claimed[_HOST], claimed[_PROTO]
@@ -68,12 +68,13 @@ def _client(chain: str | None, peer: str, trusted: Sequence[Network]) -> str:
         if not _is_address(address):
             return peer
         peer = address
-        if not _is_in(address, trusted):
+        if not is_in(address, trusted):
             break
     return peer
 
 
-def _is_in(address: str, trusted: Sequence[Network]) -> bool:
+def is_in(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address is one of these; an IPv4 address that comes as IPv6 counts as what it is."""
     if not _is_address(address):
         return False
     found = ipaddress.ip_address(address)

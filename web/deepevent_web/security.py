@@ -12,6 +12,7 @@ import io
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -21,10 +22,13 @@ from werkzeug.http import parse_cookie
 from werkzeug.routing import Map, RequestRedirect
 
 from deepevent_web import bodies, problems, proxies, sessions
+from deepevent_web.auditing import Auditor
 from deepevent_web.policy import DATA_CSP, STATIC_HEADERS, Policy, page_csp
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Body, Route
+from deepevent_web.rates import Rates
+from deepevent_web.routes import API, Body, Route
 from deepevent_web.seats import Seats
+from deepevent_web.shares import Shares, too_much
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -40,6 +44,16 @@ _log = logging.getLogger(__name__)
 
 class Principal(Protocol):
     """Who calls, as the store's `access` says."""
+
+    @property
+    def token_id(self) -> int:
+        """The number of the token or session."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Whom it is for."""
+        ...
 
     @property
     def role(self) -> str:
@@ -67,6 +81,9 @@ class Gate:
         policy: Policy,
         authenticate: Authenticate,
         seats: Seats,
+        shares: Shares,
+        wrong_tokens: Rates,
+        auditor: Auditor,
         stopping: Callable[[], bool],
     ) -> None:
         self._app = app
@@ -75,6 +92,9 @@ class Gate:
         self._policy = policy
         self._authenticate = authenticate
         self._seats = seats
+        self._shares = shares
+        self._wrong_tokens = wrong_tokens
+        self._auditor = auditor
         self._stopping = stopping
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -84,13 +104,16 @@ class Gate:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             secure = environ.get("deepevent.secure", False)
+            self._note(environ, int(status[:3]))
             return start_response(status, self._with_headers(headers, nonce, secure), exc_info)
 
         try:
             self._clean(environ)
             if _is_socket(environ):
                 return self._socket(environ, start)
-            self._admit(environ)
+            with ExitStack() as held:
+                self._admit(environ, held)
+                return self._app(environ, start)
         except Problem as problem:
             _log.info(
                 "refused %s %r from %s: %s",
@@ -99,10 +122,25 @@ class Gate:
                 environ.get("REMOTE_ADDR"),
                 problem.detail,
             )
+            self._note_refusal(environ, problem)
             return _respond(problem, start)
-        return self._app(environ, start)
 
-    def _admit(self, environ: Environ) -> None:
+    def _note(self, environ: Environ, status: int) -> None:
+        """Note a change that has been made."""
+        principal, route = environ.get("deepevent.principal"), environ.get("deepevent.route")
+        if principal is not None and route is not None and status < 400:
+            detail = "; ".join(environ["deepevent.noted"]) or environ["PATH_INFO"].removeprefix(API)
+            self._auditor.changed(principal.name, route, detail)
+
+    def _note_refusal(self, environ: Environ, problem: Problem) -> None:
+        """Note a change that somebody who is signed in may not make."""
+        principal, method = environ.get("deepevent.principal"), environ["REQUEST_METHOD"]
+        if principal is not None and problem.status == 403 and method not in SAFE_METHODS:
+            self._auditor.refused(
+                principal.name, f"{method} {environ['PATH_INFO'][:200].removeprefix(API)}: {problem.detail}"
+            )
+
+    def _admit(self, environ: Environ, held: ExitStack) -> None:
         method = environ["REQUEST_METHOD"]
         route = self._route(environ)
         if isinstance(route, Route) and route.role == "public":
@@ -111,8 +149,13 @@ class Gate:
             self._check_caller(environ, route)
         if isinstance(route, HTTPException):
             raise _problem_of(route)
+        environ["deepevent.route"] = route
+        environ["deepevent.noted"] = []  # Flask sees a copy of the dictionary, but the same list
         if route.adds and self._stopping():
             raise Problem(503, "the server is stopping; try again", headers={"Retry-After": "2"})
+        if route.role not in ("public", "agent"):  # agents have seats of their own for their long waits
+            token = environ["deepevent.principal"].token_id
+            held.enter_context(self._shares.request(token, adds=route.adds))
         self._bound_body(environ, route.body, method)
 
     def _clean(self, environ: Environ) -> None:
@@ -154,9 +197,10 @@ class Gate:
     def _check_caller(self, environ: Environ, route: Route | HTTPException) -> None:
         principal, session = self._identify(environ)
         if principal is None:
+            self._count_wrong_token(environ)
             raise self._stranger(environ, route)
-        self._check_origin(environ)
         environ["deepevent.principal"] = principal
+        self._check_origin(environ)
         if session is not None:
             environ["deepevent.session"] = session
             environ["deepevent.csrf"] = sessions.csrf_token(session)
@@ -178,6 +222,13 @@ class Gate:
         if not _plausible(session):
             return None, None
         return self._authenticate(session, browser=True), session
+
+    def _count_wrong_token(self, environ: Environ) -> None:
+        """Slow down who tries tokens; one that is right gets in all the same."""
+        if "HTTP_AUTHORIZATION" in environ or sessions.COOKIE in environ.get("HTTP_COOKIE", ""):
+            wait_s = self._wrong_tokens.take(environ.get("REMOTE_ADDR", ""))
+            if wait_s > 0:
+                raise too_much("too many wrong tokens came from this address", wait_s)
 
     def _stranger(self, environ: Environ, route: Route | HTTPException) -> Problem:
         path = environ["PATH_INFO"]
@@ -225,6 +276,7 @@ class Gate:
     def _socket(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         principal, session = self._identify(environ)
         if principal is None:
+            self._count_wrong_token(environ)
             raise Problem(401, "sign in first", headers={"WWW-Authenticate": 'Bearer realm="DeepEvent"'})
         if session is not None and environ.get("HTTP_ORIGIN") is None:
             raise Problem(403, "a browser session's socket needs an Origin header")

@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--viewers-per-address",
         type=int,
         default=None,
-        help="the same from one address (default: as --viewers)",
+        help="the same from one address (default: 40)",
     )
     parser.add_argument(
         "--lease",
@@ -179,7 +179,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
         link=f"{address}/signin#{code}",
         policy=policy,
         viewers=arguments.viewers,
-        viewers_per_address=arguments.viewers_per_address or arguments.viewers,
+        viewers_per_address=arguments.viewers_per_address or limits.sockets_per_address,
         lease_s=arguments.lease,
         limits=limits,
         tls=tls,
@@ -228,6 +228,7 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
+    from deepevent_web.doorkeeper import Doorkeeper
     from deepevent_web.process import ServerProcess
     from deepevent_web.worker import DrainingWorker
 
@@ -255,6 +256,9 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
             if plan.tls is not None:
                 self.cfg.set("certfile", str(plan.certificate))
                 self.cfg.set("ssl_context", lambda _config, _default: plan.tls)
+            DrainingWorker.doorkeeper = Doorkeeper(
+                plan.limits.connections_per_address, plan.policy.trusted_proxies
+            )
             self.cfg.set("worker_class", DrainingWorker)
             self.cfg.set("post_worker_init", ready)
             self.cfg.set("worker_exit", ended)

@@ -69,6 +69,8 @@ const id = encodeURIComponent;
 export const getSession = () => json("GET", "/session");
 /** Turn a one-time code into a session cookie. @param {string} code */
 export const signIn = (code) => request("POST", "/session", { body: { code } });
+/** The newest lines of the audit log first. @param {{limit?: number, before?: number}} values */
+export const getAudit = (values) => json("GET", `/audit${query(values)}`);
 /** End the session. */
 export const signOut = () => request("DELETE", "/session");
 /** @returns {Promise<{code: string, url: string, expires: number}>} a new sign-in link */

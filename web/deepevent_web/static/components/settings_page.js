@@ -8,6 +8,7 @@ import * as live from "../live.js";
 import { navigate } from "../router.js";
 import { session } from "../state.js";
 import { choice, chooseTheme } from "../theme.js";
+import { AuditLog } from "./audit_log.js";
 import { Command } from "./empty.js";
 
 function Theme() {
@@ -63,5 +64,6 @@ export function SettingsPage() {
       <p>A script on the server's own machine needs no set-up. Elsewhere it is told where the server is:</p>
       <${Command} text=${`export DEEPEVENT_URL=${location.origin}${BASE}\nexport DEEPEVENT_TOKEN=…   # from: deepevent token create`} />
     </section>
+    ${who?.role === "operator" ? html`<${AuditLog} />` : null}
   </main>`;
 }
