@@ -76,9 +76,11 @@ class Limits:
         2000, "429", "requests that log, of one token, in the long run", adjustable=True
     )
     runs_per_minute: int = _limit(
-        600, "429", "new runs and writers of one token; 1,000 at once", adjustable=True
+        600, "429", "new runs and writers of one token; 5 minutes' worth at once", adjustable=True
     )
-    names_per_minute: int = _limit(10_000, "429", "new metrics of one token; 50,000 at once", adjustable=True)
+    names_per_minute: int = _limit(
+        10_000, "429", "new metrics of one token; 5 minutes' worth at once", adjustable=True
+    )
     wrong_codes: int = _limit(
         10, "429", "wrong sign-in codes from one address; then two a minute", adjustable=True
     )

@@ -19,8 +19,8 @@ from deepevent_web.rates import Rates
 
 BURST_S = 4.0
 """How many seconds' worth may come at once."""
-RUNS_AT_ONCE = 1000
-NAMES_AT_ONCE = 50_000
+BURST_MINUTES = 5
+"""The same for what is counted by the minute: a sweep begins many runs in its first seconds."""
 LONGEST_WAIT_S = 60.0
 
 
@@ -31,8 +31,8 @@ class Shares:
         self._limits = limits
         self._requests = Rates(limits.requests_per_second * BURST_S, limits.requests_per_second)
         self._bytes = Rates(limits.bytes_per_second * BURST_S, limits.bytes_per_second)
-        self._runs = Rates(RUNS_AT_ONCE, limits.runs_per_minute / 60)
-        self._names = Rates(NAMES_AT_ONCE, limits.names_per_minute / 60)
+        self._runs = Rates(limits.runs_per_minute * BURST_MINUTES, limits.runs_per_minute / 60)
+        self._names = Rates(limits.names_per_minute * BURST_MINUTES, limits.names_per_minute / 60)
         self._at_once: Counter[int] = Counter()
         self._waiting_bytes: Counter[int] = Counter()
         self._lock = threading.Lock()
