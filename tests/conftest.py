@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -72,7 +73,7 @@ class Server:
         self.link = found[1]
         known = json.loads((self.home / "server.json").read_text())
         self.url, self.token = known["url"], known["token"]
-        self.port = int(self.url.rpartition(":")[2])
+        self.port = urlsplit(self.url).port or 0
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:

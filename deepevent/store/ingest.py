@@ -37,10 +37,12 @@ class Acknowledgement:
     Attributes:
         last_sequence: of the writer.
         should_stop: somebody asked the run to stop.
+        n_new_metrics: metrics that the batch brought into being.
     """
 
     last_sequence: int
     should_stop: bool
+    n_new_metrics: int = 0
 
 
 class _Waiting:
@@ -202,8 +204,9 @@ class Committer:
     @staticmethod
     def _fill(staging: Staging, group: list[_Waiting]) -> None:
         for waiting in group:
+            before = staging.n_made
             try:
-                waiting.answer = Acknowledgement(*staging.add(waiting.batch))
+                waiting.answer = Acknowledgement(*staging.add(waiting.batch), staging.n_made - before)
             except DeepEventError as error:
                 waiting.answer = error
 

@@ -10,6 +10,7 @@ from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
 from deepevent_web.api import (
     agents,
+    audit,
     blobs,
     curves,
     events,
@@ -39,6 +40,7 @@ NOUNS = (
     sweeps.noun,
     agents.noun,
     views.noun,
+    audit.noun,
     session.noun,
     system.noun,
     system.docs,
@@ -89,6 +91,9 @@ def create_app(services: Services) -> Application:
         policy=services.policy,
         authenticate=authenticate,
         seats=services.seats,
+        shares=services.shares,
+        wrong_tokens=services.wrong_tokens,
+        auditor=services.auditor,
         stopping=services.stopping.is_set,
     )
     return Application(app, tail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepevent.store import compaction, deletion, leases, runs, sweeping, trash
+from deepevent.store import audit, compaction, deletion, leases, runs, sweeping, trash
 from deepevent_web.adoption import Adoption
 from deepevent_web.housekeeping import Chore
 from deepevent_web.services import Services
@@ -49,5 +49,6 @@ def chores(services: Services, home: Path) -> list[Chore]:
         Chore("emptying the trash", SWEEP_EVERY_S, lambda: trash.purge(services.db)),
         Chore("removing blobs of no run", SWEEP_EVERY_S, lambda: sweeping.sweep(services.db, services.blobs)),
         Chore("carrying deletions to their end", DELETE_EVERY_S, lambda: deletion.purge(services.db)),
+        Chore("dropping old lines of the audit log", SWEEP_EVERY_S, lambda: audit.forget(services.db)),
         Chore("compaction", COMPACT_EVERY_S, lambda: compaction.compact(services.db)),
     ]

@@ -69,14 +69,20 @@ def _where(home: Path) -> str:
         return ""
 
 
-def write_server_file(home: Path, url: str, token: str) -> None:
-    """Tell scripts of this user where the server is and how to get in; whole or not at all, mode 0600."""
+def write_server_file(home: Path, url: str, token: str, certificate: Path | None = None) -> None:
+    """Tell scripts of this user where the server is and how to get in; whole or not at all, mode 0600.
+
+    Over TLS they are told its certificate too: they know the server by it, whatever name it was made for.
+    """
+    known: dict[str, object] = {"url": url, "token": token, "pid": os.getpid()}
+    if certificate is not None:
+        known["certificate"] = str(certificate.resolve())
     temporary = home / f".{SERVER_FILE}.{os.getpid()}"
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
     with os.fdopen(descriptor, "w") as file:
-        json.dump({"url": url, "token": token, "pid": os.getpid()}, file)
+        json.dump(known, file)
     temporary.replace(home / SERVER_FILE)
 
 

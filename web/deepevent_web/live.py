@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import ssl
 from typing import Any
 
 import socketio
@@ -20,6 +21,7 @@ from flask_socketio import SocketIO
 from deepevent_web import serialise
 from deepevent_web.limits import LIMITS
 from deepevent_web.tail import Tail
+from deepevent_web.tls import SharedTlsSocket
 from deepevent_web.watchers import Watch, Watcher, WatchRefused, read_watch
 
 MAX_MESSAGE_BYTES = LIMITS.message_bytes
@@ -74,6 +76,13 @@ class SocketOutlet:
 
 class CheckedWebSocket(SimpleWebSocketWSGI):  # type: ignore[misc]
     """Ends the connection of who sends what is no Engine.IO packet; the engine would stumble over it."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Open the WebSocket; over TLS on a socket that can be read and written at once."""
+        connection = environ.get("gunicorn.socket")
+        if isinstance(connection, ssl.SSLSocket):
+            environ["gunicorn.socket"] = SharedTlsSocket(connection)
+        return super().__call__(environ, start_response)
 
     def wait(self) -> str | bytes | None:
         """The next message, or None at the end."""

@@ -34,6 +34,7 @@ class ServerProcess:
             plan.address,
             Seats(plan.viewers, plan.viewers_per_address),
             Terms(plan.lease_s, plan.lease_s / 3),
+            plan.limits,
         )
         application = create_app(self.services)
         self.wsgi: Flask = application.wsgi

@@ -7,9 +7,11 @@ socket has room again. So a browser that stopped reading costs a few numbers and
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from deepevent_web.limits import LIMITS
+from deepevent_web.rates import Bucket
 
 MAX_RUNS = 200
 MAX_METRICS = 1000
@@ -66,26 +68,6 @@ def read_watch(message: object) -> Watch:
     return Watch(frozenset(runs), None if metrics is None else frozenset(metrics), after)
 
 
-class Bucket:
-    """So many at once, so many a second."""
-
-    def __init__(self, burst: float, per_second: float) -> None:
-        self._burst = burst
-        self._per_second = per_second
-        self._level = burst
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        """Whether one more is within the limit."""
-        now = time.monotonic()
-        self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
-        self._at = now
-        if self._level < 1:
-            return False
-        self._level -= 1
-        return True
-
-
 class Outlet(Protocol):
     """The way to one browser."""
 
@@ -122,7 +104,7 @@ class Watcher:
     queue: bool = False
     overflowed: bool = False
     blocked_since: float | None = None
-    messages: Bucket = field(default_factory=lambda: Bucket(200, 50))
+    messages: Bucket = field(default_factory=lambda: Bucket(200, LIMITS.messages_per_second))
     watches: Bucket = field(default_factory=lambda: Bucket(20, 4))
 
     def has_news(self) -> bool:

@@ -14,7 +14,7 @@ from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps, empty
-from deepevent_web.services import principal, services
+from deepevent_web.services import noted, principal, services
 
 noun = Noun("runs")
 MAX_PAGE = LIMITS.page_rows
@@ -90,6 +90,7 @@ def create() -> Response:
     }
     _check_config(fields, given["config"])
     fields.done()
+    services().shares.run(principal().token_id)
     return answer(runs.create_run(services().db, **given), 201)
 
 
@@ -131,6 +132,7 @@ def update(run: str) -> Response:
         raise Problem(422, f"give at least one of {', '.join(runs.CHANGEABLE)}")
     db = services().db
     runs.update_runs(db, [(_id(run), changes)], principal().name)
+    noted(f"{run}: {', '.join(changes)}")
     return answer(runs.get_run(db, run))
 
 
@@ -161,6 +163,7 @@ def update_many() -> Response:
     body.done()
     db = services().db
     runs.update_runs(db, changes, principal().name)
+    noted("; ".join(f"{run}: {', '.join(changed)}" for run, changed in changes))
     return answer({"runs": runs.get_runs(db, [run for run, _ in changes])})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 
 from deepevent_web import openapi
 from deepevent_web.problems import Problem
@@ -62,7 +62,7 @@ def metrics() -> Response:
 @noun.route("GET", "/openapi.json", role="any", summary="This description", answers={200: "OpenAPI 3.1"})
 def openapi_json() -> Response:
     """The API's description."""
-    return answer(openapi.document(current_app.extensions["deepevent.routes"].values()))
+    return answer(openapi.document(current_app.extensions["deepevent.routes"].values(), request.script_root))
 
 
 docs = Noun("docs", prefix="")
@@ -71,5 +71,5 @@ docs = Noun("docs", prefix="")
 @docs.route("GET", "/api/docs", role="any", summary="This description as a page", answers={200: "a page"})
 def docs_page() -> Response:
     """The API's description as a page."""
-    text = openapi.page(current_app.extensions["deepevent.routes"].values())
+    text = openapi.page(current_app.extensions["deepevent.routes"].values(), request.script_root)
     return Response(text, 200, {"Content-Type": "text/html; charset=utf-8"})

@@ -2,8 +2,9 @@
  * Every HTTP request of the dashboard. The only module that calls fetch().
  * It knows paths, headers and the shape of errors, and nothing of what is shown.
  */
+import { placed } from "./base.js";
 
-const BASE = "/api/v1";
+const BASE = placed("/api/v1");
 let unauthorised = () => {};
 
 /** An RFC 9457 answer of the server, or a server that did not answer (`status` 0). */
@@ -68,6 +69,8 @@ const id = encodeURIComponent;
 export const getSession = () => json("GET", "/session");
 /** Turn a one-time code into a session cookie. @param {string} code */
 export const signIn = (code) => request("POST", "/session", { body: { code } });
+/** The newest lines of the audit log first. @param {{limit?: number, before?: number}} values */
+export const getAudit = (values) => json("GET", `/audit${query(values)}`);
 /** End the session. */
 export const signOut = () => request("DELETE", "/session");
 /** @returns {Promise<{code: string, url: string, expires: number}>} a new sign-in link */

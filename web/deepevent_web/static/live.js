@@ -5,6 +5,7 @@
 import { io } from "socket.io-client";
 import * as curves from "./curves.js";
 import { getSession } from "./api.js";
+import { placed } from "./base.js";
 import { goToSignIn } from "./router.js";
 import { applyPoints, applyRuns, catchUp, loadRuns } from "./run_list.js";
 import { mergeSparks } from "./sparks.js";
@@ -30,7 +31,7 @@ const seconds = () => Date.now() / 1000;
 export function connect() {
   if (socket) return;
   curves.holdUntil(new Promise((resolve) => (firstWatch = resolve)));
-  socket = io({ transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
+  socket = io({ path: placed("/socket.io"), transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
   socket.on("connect", () => {
     connection.value = { phase: "live", since: seconds() };
     sendWatch(true);
