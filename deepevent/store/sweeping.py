@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from deepevent.store import schema
-from deepevent.store.blobs import Blob, BlobStore
+from deepevent.store.blobs import Blob, Blobs
 from deepevent.store.connection import Database
 
 GRACE_S = 3600.0
@@ -34,18 +34,18 @@ class Swept:
     size_bytes: int
 
 
-def orphans(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float | None = None) -> list[Blob]:
+def orphans(db: Database, blobs: Blobs, grace_s: float = GRACE_S, now: float | None = None) -> list[Blob]:
     """Return the blobs that nothing refers to and that are older than `grace_s`."""
     before = (time.time() if now is None else now) - grace_s
     found: list[Blob] = []
-    for chunk in _chunks(blob for blob in blobs.list() if blob.modified < before):
+    for chunk in _chunks(blob for blob in blobs.list() if (blob.modified or 0.0) < before):
         with db.read() as connection:
             used = _referenced(connection, [blob.sha256 for blob in chunk])
-        found += [blob for blob in chunk if blob.sha256 not in used]
+        found += [blob for blob in chunk if blob.sha256 not in used and _is_older(blobs, blob, before)]
     return found
 
 
-def sweep(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float | None = None) -> Swept:
+def sweep(db: Database, blobs: Blobs, grace_s: float = GRACE_S, now: float | None = None) -> Swept:
     """Remove orphans. While a chunk is removed nobody can commit a batch that names one of them."""
     moment = time.time() if now is None else now
     n, size = 0, 0
@@ -59,7 +59,7 @@ def sweep(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float |
     return Swept(n, size)
 
 
-def missing(db: Database, blobs: BlobStore) -> list[str]:
+def missing(db: Database, blobs: Blobs) -> list[str]:
     """Return the hashes that runs refer to and that have no file."""
     found: set[str] = set()
     with db.read() as connection:
@@ -69,6 +69,16 @@ def missing(db: Database, blobs: BlobStore) -> list[str]:
                 if not blobs.exists(sha256):
                     found.add(sha256)
     return sorted(found)
+
+
+def _is_older(blobs: Blobs, blob: Blob, before: float) -> bool:
+    """Ask for each where the listing does not say; there are few that nothing refers to."""
+    if blob.modified is not None:
+        return blob.modified < before
+    try:
+        return blobs.modified(blob.sha256) < before
+    except FileNotFoundError:
+        return False
 
 
 def _referenced(connection: sa.Connection, hashes: list[str]) -> set[str]:

@@ -49,6 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--store", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME (default: in the home)"
     )
     parser.add_argument(
+        "--blobs", metavar="URL", help="where images and files lie: file:///FOLDER or s3://BUCKET/PREFIX"
+    )
+    parser.add_argument(
         "--workers", type=int, default=1, help="processes; more than 1 needs PostgreSQL (default: 1)"
     )
     parser.add_argument(
@@ -82,6 +85,7 @@ class Plan:
 
     home: Path
     store: str
+    blobs: str
     address: str
     link: str
     policy: Policy
@@ -97,6 +101,7 @@ def execute(arguments: argparse.Namespace) -> int:
         home = home_folder()
         homes.make_home(home)
         homes.take_lock(home)
+        homes.check_blobs(arguments.blobs)
         listener = _listen(arguments.host, arguments.port)
         plan = _prepare(arguments, home, listener)
     except DeepEventError as error:
@@ -180,6 +185,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
     return Plan(
         home=home,
         store=store,
+        blobs=arguments.blobs or str(home / "blobs"),
         address=address,
         link=f"{address}/signin#{code}",
         policy=_policy(arguments),

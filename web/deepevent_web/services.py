@@ -15,7 +15,7 @@ from deepevent_web.sessions import Guesses
 
 if TYPE_CHECKING:
     from deepevent.store.access import Principal
-    from deepevent.store.blobs import BlobStore
+    from deepevent.store.blobs import Blobs
     from deepevent.store.connection import Database
     from deepevent.store.ingest import Committer
 
@@ -34,7 +34,7 @@ class Services:
 
     db: Database
     committer: Committer
-    blobs: BlobStore
+    blobs: Blobs
     policy: Policy
     address: str
     seats: Seats = field(default_factory=Seats)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import Response, request, send_file
+from flask import Response, request
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.wsgi import wrap_file
 
 from deepevent_web.fields import SHA256, Query
 from deepevent_web.problems import not_found
@@ -51,18 +53,25 @@ def get(sha256: str) -> Response:
     query = Query()
     mime = query.choice("type", SAFE_TYPES, None)
     query.done()
-    blobs = services().blobs
-    if not SHA256.match(sha256) or not blobs.exists(sha256):
+    if not SHA256.match(sha256):
         raise not_found("the blob")
-    response = send_file(
-        blobs.path(sha256),
-        mimetype=mime or "application/octet-stream",
-        as_attachment=mime is None,
-        download_name=sha256,
-        conditional=True,
-        etag=sha256,
-        last_modified=0,
-    )
+    blobs = services().blobs
+    try:
+        file = blobs.open(sha256)
+        size = blobs.size(sha256)
+    except FileNotFoundError:
+        raise not_found("the blob") from None
+    response = Response(wrap_file(request.environ, file), 200, direct_passthrough=True)
+    response.mimetype = mime or "application/octet-stream"
+    response.content_length = size
+    if mime is None:
+        response.headers.set("Content-Disposition", "attachment", filename=sha256)
+    response.set_etag(sha256)
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     response.headers["Vary"] = "Cookie, Authorization"
+    try:
+        response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
     return response

@@ -248,6 +248,4 @@ def side_by_side() -> Response:
     if len(found) < len(ids):
         missing = set(ids) - {run["id"] for run in found}
         raise not_found(f"the run {min(missing)}")
-    return answer(
-        {"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))}
-    )
+    return answer({"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))})
