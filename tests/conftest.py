@@ -98,6 +98,16 @@ class Server:
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
         return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
 
+    def make_token(self, role: str, name: str = "", expires_s: float | None = None) -> str:
+        """A token of a role, made in the store as `deepevent token create` does."""
+        from deepevent.store import access, connection
+
+        db = connection.open_database(f"sqlite:///{self.home / 'deepevent.db'}")
+        try:
+            return access.create_token(db, name or f"a {role}", role, expires_s=expires_s)
+        finally:
+            db.close()
+
     def sign_in(self, code: str | None = None) -> requests.Session:
         """A browser's session: the cookie, and on every request the headers that its page would send."""
         session = requests.Session()
@@ -148,6 +158,12 @@ def start_server(home: Path) -> Iterator[Callable[..., Server]]:
 def server(start_server: Callable[..., Server]) -> Server:
     """A running server with default settings on a fresh home."""
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """For folders whose tests need a server that lives longer than one file."""
+    return Server
 
 
 @pytest.fixture(scope="module")

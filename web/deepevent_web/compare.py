@@ -35,9 +35,8 @@ def differences(
 
 def _recorded(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Only the runs of which something is known: what nobody recorded is no difference."""
-    return {
-        run: dict(_flatten(values)) for run, values in found.items() if isinstance(values, Mapping) and values
-    }
+    known = {run: values for run, values in found.items() if isinstance(values, Mapping) and values}
+    return {run: dict(_flatten(values)) for run, values in known.items()}
 
 
 def _command(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from flask import Flask, request
 from flask_socketio import SocketIO
 
 from deepevent_web import serialise
+from deepevent_web.limits import LIMITS
 from deepevent_web.tail import Tail
 from deepevent_web.watchers import Watch, Watcher, WatchRefused, read_watch
 
-MAX_MESSAGE_BYTES = 64_000
+MAX_MESSAGE_BYTES = LIMITS.message_bytes
 PACKET_TYPES = tuple("123456")
 PING_INTERVAL_S = 10
 PING_TIMEOUT_S = 10

@@ -10,12 +10,13 @@ from flask import Response, request
 from deepevent.store import curves
 from deepevent.store.smoothing import ROLLING_LIMIT
 from deepevent_web.fields import ULID, Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps
 from deepevent_web.services import services
 
 noun = Noun("curves")
-MAX_QUERIES = 1000
+MAX_QUERIES = LIMITS.queries_per_request
 MAX_PIXELS = 8192
 MAX_WEIGHT = 0.9999
 MAX_POINTS = 1 << 20

@@ -16,13 +16,14 @@ from deepevent.recipes import Recipe, Resources, check_parameters
 from deepevent.store import agents, audit, jobs, leases
 from deepevent_web.api.agents import speaks_for
 from deepevent_web.fields import Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import principal, services
 
 noun = Noun("jobs")
-MAX_PAGE = 200
+MAX_PAGE = LIMITS.page_rows
 MAX_PRIORITY = 1_000
 MAX_RETRIES = 100
 MAX_ARGUMENTS = 1_000

@@ -10,16 +10,17 @@ from flask import Response
 from deepevent.store import curves, deletion, runs
 from deepevent_web import compare
 from deepevent_web.fields import Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps, empty
 from deepevent_web.services import principal, services
 
 noun = Noun("runs")
-MAX_PAGE = 200
-MAX_FILTER = 4096
-MAX_COMPARED = 100
-MAX_CONFIG_BYTES = 256 * 1024
+MAX_PAGE = LIMITS.page_rows
+MAX_FILTER = LIMITS.filter_characters
+MAX_COMPARED = LIMITS.runs_compared
+MAX_CONFIG_BYTES = LIMITS.config_characters
 MAX_TAGS = 100
 MAX_CHANGES = 500
 MAX_OFFSET = 10_000_000
@@ -182,15 +183,11 @@ def _changes(fields: Fields) -> dict[str, Any]:
         "name": lambda: fields.name("name"),
         "tags": lambda: fields.names("tags", limit=MAX_TAGS),
         "notes": lambda: fields.text("notes"),
-        "group": lambda: fields.name("group"),
+        "group": lambda: fields.name("group", None),
         "archived": lambda: fields.flag("archived"),
         "trashed": lambda: fields.flag("trashed"),
     }
-    changes = {name: read() for name, read in readers.items() if name in fields}
-    for name in ("name", "tags", "notes"):
-        if name in changes and changes[name] is None:
-            fields.wrong(name, "must not be null")
-    return changes
+    return {name: read() for name, read in readers.items() if name in fields}
 
 
 @noun.route(
