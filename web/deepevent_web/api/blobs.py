@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, BinaryIO, cast
 
 from flask import Response, request
-<<<<<<< HEAD
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
-=======
->>>>>>> main
 from werkzeug.wsgi import wrap_file
 
 from deepevent_web import images
@@ -66,30 +61,9 @@ def get(sha256: str) -> Response:
     query.done()
     if not SHA256.match(sha256):
         raise not_found("the blob")
-<<<<<<< HEAD
-    blobs = services().blobs
-    try:
-        file = blobs.open(sha256)
-        size = blobs.size(sha256)
-    except FileNotFoundError:
-        raise not_found("the blob") from None
-    response = Response(wrap_file(request.environ, file), 200, direct_passthrough=True)
-    response.mimetype = mime or "application/octet-stream"
-    response.content_length = size
-    if mime is None:
-        response.headers.set("Content-Disposition", "attachment", filename=sha256)
-    response.set_etag(sha256)
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    response.headers["Vary"] = "Cookie, Authorization"
-    try:
-        response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
-        response.close()
-        raise
-=======
     if mime is not None:
         with _open(sha256) as file:
-            _check_image(file, mime)
+            _check_image(file, _size(sha256), mime)
     return _answer(_open(sha256), sha256, mime)
 
 
@@ -100,9 +74,16 @@ def _open(sha256: str) -> BinaryIO:
         raise not_found("the blob") from None
 
 
-def _check_image(file: BinaryIO, mime: str) -> None:
+def _size(sha256: str) -> int:
+    try:
+        return services().blobs.size(sha256)
+    except OSError:
+        raise not_found("the blob") from None
+
+
+def _check_image(file: BinaryIO, size: int, mime: str) -> None:
     """Let only that be shown which is what it is said to be, and which a browser can decode in passing."""
-    found, size = images.look(file), os.fstat(file.fileno()).st_size
+    found = images.look(file)
     if found is None or found.mime != mime:
         raise Problem(422, f"this file does not begin like {mime}; without ?type= it comes as an attachment")
     pixels, frames = found.width_px * found.height_px, found.n_frames
@@ -115,7 +96,7 @@ def _check_image(file: BinaryIO, mime: str) -> None:
 
 
 def _answer(file: BinaryIO, sha256: str, mime: str | None) -> Response:
-    size = os.fstat(file.fileno()).st_size
+    size = _size(sha256)
     response = Response(wrap_file(request.environ, file), mimetype=mime or "application/octet-stream")
     response.direct_passthrough = True
     response.content_length = size
@@ -125,5 +106,4 @@ def _answer(file: BinaryIO, sha256: str, mime: str | None) -> Response:
     if mime is None:
         response.headers["Content-Disposition"] = f"attachment; filename={sha256}"
     response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
->>>>>>> main
     return response
