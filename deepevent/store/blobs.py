@@ -1,7 +1,7 @@
 """Files by the hash of their content: `<folder>/ab/abcdef…`, in a folder or wherever a URL says.
 
 Knows no database. `Blobs` is what everybody else sees; `BlobStore` is a folder, `objects.ObjectBlobs` an
-object store that fsspec reaches.
+object store.
 
 A blob is written under a temporary name, checked against its hash while it streams, brought to the
 disk and only then given its name: what has a name is complete and right. A name is made of nothing
@@ -34,13 +34,12 @@ class Blob:
     Attributes:
         sha256: its name.
         size_bytes: its size.
-        modified: when it was made, or last announced again; seconds since 1970. None: the listing does not
-            say; `Blobs.modified` does.
+        modified: when it was made, or last announced again; seconds since 1970.
     """
 
     sha256: str
     size_bytes: int
-    modified: float | None
+    modified: float
 
 
 class Blobs(Protocol):
@@ -60,10 +59,6 @@ class Blobs(Protocol):
 
     def size(self, sha256: str) -> int:
         """Return a blob's size in bytes. Raises FileNotFoundError."""
-        ...
-
-    def modified(self, sha256: str) -> float:
-        """Return when a blob was made or last announced again. Raises FileNotFoundError."""
         ...
 
     def list(self) -> Iterator[Blob]:
@@ -181,14 +176,6 @@ class BlobStore:
             FileNotFoundError: there is none.
         """
         return self.path(sha256).stat().st_size
-
-    def modified(self, sha256: str) -> float:
-        """Return when a blob was made or last announced again.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
-        return self.path(sha256).stat().st_mtime
 
     def path(self, sha256: str) -> Path:
         """Return where a blob lies or would lie.

@@ -38,10 +38,10 @@ def orphans(db: Database, blobs: Blobs, grace_s: float = GRACE_S, now: float | N
     """Return the blobs that nothing refers to and that are older than `grace_s`."""
     before = (time.time() if now is None else now) - grace_s
     found: list[Blob] = []
-    for chunk in _chunks(blob for blob in blobs.list() if (blob.modified or 0.0) < before):
+    for chunk in _chunks(blob for blob in blobs.list() if blob.modified < before):
         with db.read() as connection:
             used = _referenced(connection, [blob.sha256 for blob in chunk])
-        found += [blob for blob in chunk if blob.sha256 not in used and _is_older(blobs, blob, before)]
+        found += [blob for blob in chunk if blob.sha256 not in used]
     return found
 
 
@@ -69,16 +69,6 @@ def missing(db: Database, blobs: Blobs) -> list[str]:
                 if not blobs.exists(sha256):
                     found.add(sha256)
     return sorted(found)
-
-
-def _is_older(blobs: Blobs, blob: Blob, before: float) -> bool:
-    """Ask for each where the listing does not say; there are few that nothing refers to."""
-    if blob.modified is not None:
-        return blob.modified < before
-    try:
-        return blobs.modified(blob.sha256) < before
-    except FileNotFoundError:
-        return False
 
 
 def _referenced(connection: sa.Connection, hashes: list[str]) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from obstore.exceptions import BaseError
-from obstore.fsspec import FsspecStore
+from obstore.store import from_url
 
 from deepevent import wire
 from deepevent.store import connection, ingest, migrate
@@ -86,8 +86,7 @@ def _buckets(process: subprocess.Popen[bytes], log: Path) -> Callable[[], str]:
         while True:
             try:
                 # The first object makes its bucket.
-                files = FsspecStore("s3", client_options={"allow_http": True}, skip_instance_cache=True)
-                files.pipe_file(f"{bucket}/first", b"")
+                from_url(f"s3://{bucket}", client_options={"allow_http": True}).put("first", b"-")
                 return f"s3://{bucket}/some/where"
             except BaseError as error:
                 assert process.poll() is None and time.monotonic() < deadline, f"{error}\n{log.read_text()}"

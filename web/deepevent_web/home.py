@@ -38,7 +38,7 @@ def check_blobs(url: str | None) -> None:
         [sys.executable, "-m", "deepevent.store.objects", url], capture_output=True, text=True, check=False
     )
     if tried.returncode != 0:
-        said = (tried.stderr.strip().splitlines() or ["it ended without a message"])[-1]
+        said = (tried.stderr.strip().splitlines() or [f"trying it ended with {tried.returncode}"])[-1]
         raise SettingsError(f"--blobs {url}: {said}")
 
 
