@@ -2,7 +2,7 @@
  * The frame around every page: navigation, the page that the URL names, keyboard, announcements.
  */
 import { html } from "htm/preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { announcement, startKeys } from "../keys.js";
 import { watch } from "../live.js";
@@ -37,7 +37,7 @@ function Page() {
 /** The whole dashboard. */
 export function App() {
   const { page } = route.value;
-  useEffect(startKeys, []);
+  useLayoutEffect(startKeys, []); // what can be seen listens already
   useEffect(
     () =>
       effect(() => {

@@ -2,7 +2,7 @@
  * The Runs page: one line of controls, the table, and beside it the live charts of the runs that are shown.
  */
 import { html } from "htm/preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { useComputed } from "@preact/signals";
 import { assign } from "../colours.js";
 import { bindKeys } from "../keys.js";
@@ -48,7 +48,7 @@ export function RunsPage() {
   const filter = param("filter");
   const sort = param("sort");
   useEffect(() => void loadRuns(), [filter, sort]);
-  useEffect(() => bindKeys(PAGE_KEYS), []);
+  useLayoutEffect(() => bindKeys(PAGE_KEYS), []);
   const colours = useComputed(() => assign(shown.value));
   const { rows, loading, error, total } = list.value;
   const visible = rows.filter((run) => shown.value.includes(run.id));
