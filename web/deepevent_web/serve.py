@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import errno
 import ipaddress
-import logging
 import os
 import signal
 import socket
@@ -76,6 +75,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="an agent that is silent for so long loses its jobs (default: 30)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="json: a line for each request too (default: text, warnings alone)",
+    )
     parser.add_argument("--public-url", help="the address that a TLS proxy in front of this server shows")
 
 
@@ -92,6 +97,7 @@ class Plan:
     viewers: int
     viewers_per_address: int
     lease_s: float
+    log_format: str
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -192,6 +198,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
         viewers=arguments.viewers,
         viewers_per_address=arguments.viewers_per_address or arguments.viewers,
         lease_s=arguments.lease,
+        log_format=arguments.log_format,
     )
 
 
@@ -267,6 +274,7 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
+    from deepevent_web import logs
     from deepevent_web.process import ServerProcess
     from deepevent_web.worker import DrainingWorker
 
@@ -289,18 +297,15 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
 
     class Server(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
+            logs.set_up(plan.log_format)
             for name, value in _settings(plan, listener, workers).items():
                 self.cfg.set(name, value)
             self.cfg.set("worker_class", DrainingWorker)
+            self.cfg.set("logger_class", logs.ServerLogger)
             self.cfg.set("post_worker_init", ready)
             self.cfg.set("worker_exit", ended)
 
         def load(self) -> Any:
-            logging.basicConfig(
-                level=logging.WARNING,
-                stream=sys.stderr,
-                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            )
             processes.append(ServerProcess(plan))
             return processes[0].wsgi
 
