@@ -59,16 +59,19 @@ def sweep(db: Database, blobs: Blobs, grace_s: float = GRACE_S, now: float | Non
     return Swept(n, size)
 
 
-def missing(db: Database, blobs: Blobs) -> list[str]:
-    """Return the hashes that runs refer to and that have no file."""
+def named(db: Database) -> set[str]:
+    """Return the hashes of all blobs that runs refer to."""
     found: set[str] = set()
     with db.read() as connection:
         for table in (schema.media, schema.artifacts):
             wanted = sa.select(table.c.blob).where(table.c.blob.is_not(None)).distinct()
-            for (sha256,) in connection.execution_options(yield_per=CHUNK).execute(wanted):
-                if not blobs.exists(sha256):
-                    found.add(sha256)
-    return sorted(found)
+            found.update(connection.execution_options(yield_per=CHUNK).execute(wanted).scalars())
+    return found
+
+
+def missing(db: Database, blobs: Blobs) -> list[str]:
+    """Return the hashes that runs refer to and that have no file."""
+    return sorted(sha256 for sha256 in named(db) if not blobs.exists(sha256))
 
 
 def _referenced(connection: sa.Connection, hashes: list[str]) -> set[str]:
