@@ -61,6 +61,7 @@ class Tail:
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self.n_ticks = 0
         self.n_failures = 0
+        self.n_too_slow = 0
 
     def start(self) -> None:
         """Start following."""
@@ -84,6 +85,16 @@ class Tail:
         """A browser left."""
         with self._lock:
             self._watchers.pop(sid, None)
+
+    @property
+    def revision(self) -> int:
+        """Up to where the browsers have been told."""
+        return self._revision
+
+    @property
+    def n_watchers(self) -> int:
+        """Browsers that are connected."""
+        return len(self._all())
 
     def get(self, sid: str) -> Watcher | None:
         """The browser with this Socket.IO id."""
@@ -201,6 +212,7 @@ class Tail:
                 left = True
                 watcher.blocked_since = watcher.blocked_since or now
                 if now - watcher.blocked_since > BLOCKED_LIMIT_S:
+                    self.n_too_slow += 1
                     watcher.outlet.close("too slow")
                 continue
             watcher.blocked_since = None
