@@ -18,7 +18,9 @@ from deepevent_web.api import (
     media,
     runs,
     session,
+    sweeps,
     system,
+    views,
     vocabulary,
 )
 from deepevent_web.security import Gate
@@ -34,7 +36,9 @@ NOUNS = (
     media.noun,
     blobs.noun,
     jobs.noun,
+    sweeps.noun,
     agents.noun,
+    views.noun,
     session.noun,
     system.noun,
     system.docs,

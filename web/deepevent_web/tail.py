@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepevent.errors import DeepEventError, RunNotFound
-from deepevent.store import agents, changes, curves, jobs, runs
+from deepevent.store import agents, changes, curves, jobs, runs, sweeps
 from deepevent_web.serialise import plain
 from deepevent_web.watchers import MAX_PENDING, SeriesKey, Watch, Watcher
 
@@ -179,7 +179,7 @@ class Tail:
                 self._lengths[key] = metric.n_points
             for watcher in watchers:
                 watcher.note_runs(set(found.runs), set(found.deleted))
-                watcher.note_jobs(set(found.jobs), found.queue)
+                watcher.note_jobs(set(found.jobs), set(found.sweeps), found.queue)
                 watcher.note_logs(found.logs)
                 watcher.note_items(
                     [item for item in found.media if item["run"] in watcher.watch.runs],
@@ -293,13 +293,17 @@ class Tail:
             watcher.outlet.send("alert", {"revision": self._revision, "alerts": plain(alerts)})
 
     def _send_jobs(self, watcher: Watcher) -> None:
-        """Jobs that changed; and, if they or the queue did, all agents: few, and cheap to send whole."""
+        """Jobs and sweeps that changed; and, if the queue did, all agents: few, and cheap to send whole."""
         with self._lock:
             changed, watcher.jobs = watcher.jobs, set()
+            swept, watcher.sweeps = watcher.sweeps, set()
             queue, watcher.queue = watcher.queue, False
         if changed:
             found = plain(jobs.get_jobs(self._db, sorted(changed)))
             watcher.outlet.send("job", {"revision": self._revision, "jobs": found})
+        if swept:
+            found = plain(sweeps.get_sweeps(self._db, sorted(swept)))
+            watcher.outlet.send("sweep", {"revision": self._revision, "sweeps": found})
         if queue:
             message = {"agents": plain(agents.list_agents(self._db)), "paused": jobs.is_paused(self._db)}
             watcher.outlet.send("agents", {"revision": self._revision, **message})
