@@ -10,6 +10,7 @@ DeepEventError
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
 ├── TrainingError          a training could not go on
 │   ├── NonFiniteLoss      the loss became NaN or infinite, at `net`, `step`, `batch`
+│   ├── TrainingStopped    somebody stopped one training of several; its checkpoint is there
 │   └── CheckpointInvalid  a file that is no checkpoint of this program, or is not there
 ├── ServerUnreachable      no answer from the server
 ├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
@@ -26,6 +27,7 @@ DeepEventError
     ├── RunDeleted
     ├── JobNotFound
     ├── AgentNotFound
+    ├── ViewNotFound
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
     ├── SweepNotFound
@@ -90,6 +92,13 @@ class BatchInvalid(DeepEventError):
 
 class TrainingError(DeepEventError):
     """A training could not go on."""
+
+
+class TrainingStopped(TrainingError):
+    """One training of several was stopped on request."""
+
+    def __init__(self, name: str, checkpoint: str) -> None:
+        super().__init__(f"{name} was stopped; the same command goes on from {checkpoint}")
 
 
 class NonFiniteLoss(TrainingError):
@@ -201,6 +210,10 @@ class JobNotFound(StoreError):
 
 class AgentNotFound(StoreError):
     """No agent has this id; it must register again."""
+
+
+class ViewNotFound(StoreError):
+    """There is no such saved view."""
 
 
 class LeaseLost(StoreError):

@@ -40,7 +40,7 @@ class Transport:
         token: sent as a bearer token, if there is one.
     """
 
-    def __init__(self, url: str, token: str, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(self, url: str, token: str, timeout_s: float | None = None) -> None:
         parts = urlsplit(url)
         self.url = url
         self.token = token
@@ -48,7 +48,7 @@ class Transport:
         self._port = parts.port
         self._secure = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/") + "/api/v1"
-        self._timeout_s = timeout_s
+        self._timeout_s = ANSWER_TIMEOUT_S if timeout_s is None else timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, batch: Batch) -> Answer:

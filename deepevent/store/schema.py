@@ -416,6 +416,18 @@ job_audit = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# Names for addresses of the dashboard.
+views = sa.Table(
+    "views",
+    metadata,
+    sa.Column("id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("created_by", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("changed", sa.Double, nullable=False),
+)
+
 # One row.
 queue = sa.Table(
     "queue",

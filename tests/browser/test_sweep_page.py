@@ -82,7 +82,7 @@ def test_a_sweep_from_its_form_to_the_comparison(agent: None, open_page: Any) ->
     page.get_by_role("button", name="Choose trial 3").click()
     expect(page).to_have_url(re.compile("trial=3"))
     expect(page.locator("polyline.selected")).to_have_count(1)
-    expect(page.locator(".parallel-note")).to_contain_text("trial 3, completed")
+    expect(page.locator(".trial-lines-note")).to_contain_text("trial 3, completed")
 
     page.get_by_role("button", name="Add a trial").click()
     mine = page.get_by_role("form", name="Add a trial")
@@ -124,14 +124,14 @@ def test_a_drag_along_an_axis_keeps_what_passes(server: Any, open_page: Any) -> 
     page: Page = open_page(f"/sweeps/{begun.json()['id']}")
     expect(page.locator("polyline.line")).to_have_count(4, timeout=PATIENCE_MS)
     assert page.locator("img[src=x]").count() == 0
-    grip = page.locator(".parallel .grip").bounding_box()
+    grip = page.locator(".trial-lines .grip").bounding_box()
     assert grip is not None
     middle = grip["x"] + grip["width"] / 2
     page.mouse.move(middle, grip["y"] + 4)
     page.mouse.down()
     page.mouse.move(middle, grip["y"] + 12, steps=3)
     page.mouse.up()
-    expect(page.locator(".parallel-note")).to_contain_text("of 4 pass")
+    expect(page.locator(".trial-lines-note")).to_contain_text("of 4 pass")
     page.mouse.click(middle, grip["y"] + grip["height"] / 2)
     expect(page.locator("polyline.off")).to_have_count(0)
     page.get_by_role("button", name="Stop sweep").click()

@@ -124,7 +124,7 @@ CREATE TABLE jobs (
 	created_by VARCHAR(250) NOT NULL, 
 	started DOUBLE, 
 	finished DOUBLE, 
-	revision BIGINT NOT NULL, "group" VARCHAR(250), 
+	revision BIGINT NOT NULL, 
 	CONSTRAINT fk_jobs_agent_id FOREIGN KEY(agent_id) REFERENCES agents (id) ON DELETE SET NULL
 );
 CREATE TABLE levels (
@@ -249,51 +249,6 @@ CREATE TABLE store (
 	CONSTRAINT pk_store PRIMARY KEY (id)
 );
 INSERT INTO "store" VALUES(1,1,2);
-CREATE TABLE sweep_trials (
-	sweep_id INTEGER NOT NULL, 
-	number INTEGER NOT NULL, 
-	job_id INTEGER NOT NULL, 
-	parameters TEXT NOT NULL, 
-	source VARCHAR(16) NOT NULL, 
-	state VARCHAR(16) NOT NULL, 
-	value DOUBLE, 
-	n_points BIGINT NOT NULL, 
-	reports TEXT NOT NULL, 
-	n_judged BIGINT NOT NULL, 
-	pruned_at BIGINT, 
-	attributes TEXT NOT NULL, 
-	finished DOUBLE, 
-	CONSTRAINT pk_sweep_trials PRIMARY KEY (sweep_id, number), 
-	CONSTRAINT fk_sweep_trials_job_id FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE, 
-	CONSTRAINT fk_sweep_trials_sweep_id FOREIGN KEY(sweep_id) REFERENCES sweeps (id) ON DELETE CASCADE, 
-	CONSTRAINT uq_sweep_trials_job_id UNIQUE (job_id)
-);
-CREATE TABLE sweeps (
-	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
-	name VARCHAR(250) NOT NULL, 
-	project VARCHAR(250) NOT NULL, 
-	recipe VARCHAR(250) NOT NULL, 
-	parameters TEXT NOT NULL, 
-	space TEXT NOT NULL, 
-	metric VARCHAR(250) NOT NULL, 
-	direction VARCHAR(8) NOT NULL, 
-	sampler VARCHAR(16) NOT NULL, 
-	pruner VARCHAR(16) NOT NULL, 
-	warmup INTEGER NOT NULL, 
-	seed BIGINT NOT NULL, 
-	n_trials INTEGER NOT NULL, 
-	concurrency INTEGER NOT NULL, 
-	max_retries INTEGER NOT NULL, 
-	priority INTEGER NOT NULL, 
-	resources TEXT NOT NULL, 
-	state VARCHAR(16) NOT NULL, 
-	reason TEXT NOT NULL, 
-	version BIGINT NOT NULL, 
-	created DOUBLE NOT NULL, 
-	created_by VARCHAR(250) NOT NULL, 
-	finished DOUBLE, 
-	revision BIGINT NOT NULL
-);
 CREATE TABLE tokens (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	name VARCHAR(250) NOT NULL, 
@@ -311,6 +266,15 @@ CREATE TABLE trash (
 	actor VARCHAR(250) NOT NULL, 
 	CONSTRAINT pk_trash PRIMARY KEY (run_id), 
 	CONSTRAINT fk_trash_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
+);
+CREATE TABLE views (
+	id VARCHAR(26) NOT NULL, 
+	name VARCHAR(250) NOT NULL, 
+	address TEXT NOT NULL, 
+	created DOUBLE NOT NULL, 
+	created_by VARCHAR(250) NOT NULL, 
+	changed DOUBLE NOT NULL, 
+	CONSTRAINT pk_views PRIMARY KEY (id)
 );
 CREATE TABLE writer_shapes (
 	run_id VARCHAR(26) NOT NULL, 
@@ -335,7 +299,7 @@ CREATE TABLE writers (
 	CONSTRAINT pk_writers PRIMARY KEY (run_id, id), 
 	CONSTRAINT fk_writers_run_id FOREIGN KEY(run_id) REFERENCES runs (id) ON DELETE CASCADE
 );
-INSERT INTO "writers" VALUES('01m86zzzzz0000000000000000','01m86zzzzz0000000000000001',0,304,-1.7955416032564303875e+09,2000.0,2000.0,'completed',NULL,NULL);
+INSERT INTO "writers" VALUES('01m86zzzzz0000000000000000','01m86zzzzz0000000000000001',0,304,-1.79554238448684835437e+09,2000.0,2000.0,'completed',NULL,NULL);
 CREATE INDEX ix_runs_project_created ON runs (project, created);
 CREATE INDEX ix_runs_revision ON runs (revision);
 CREATE INDEX ix_runs_status_heartbeat ON runs (status, heartbeat);
@@ -362,6 +326,5 @@ CREATE INDEX ix_job_dependencies_after_id ON job_dependencies (after_id);
 CREATE INDEX ix_trash_time ON trash (time);
 CREATE INDEX ix_runs_logs_revision ON runs (logs_revision);
 CREATE INDEX ix_runs_deleted_created_id_archived ON runs (deleted, created, id, archived);
-CREATE INDEX ix_sweeps_revision ON sweeps (revision);
 DELETE FROM "sqlite_sequence";
 COMMIT;

@@ -20,6 +20,7 @@ from deepevent_web.api import (
     session,
     sweeps,
     system,
+    views,
     vocabulary,
 )
 from deepevent_web.security import Gate
@@ -37,6 +38,7 @@ NOUNS = (
     jobs.noun,
     sweeps.noun,
     agents.noun,
+    views.noun,
     session.noun,
     system.noun,
     system.docs,

@@ -21,7 +21,12 @@ from deepevent import errors
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_BUSY_S = 1.0
 NOT_FOUND = (
-    *(errors.RunNotFound, errors.RunDeleted, errors.JobNotFound, errors.AgentNotFound, errors.SweepNotFound),
+    errors.RunNotFound,
+    errors.RunDeleted,
+    errors.JobNotFound,
+    errors.AgentNotFound,
+    errors.SweepNotFound,
+    errors.ViewNotFound,
 )
 
 _log = logging.getLogger(__name__)

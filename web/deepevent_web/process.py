@@ -24,7 +24,7 @@ class ServerProcess:
 
     def __init__(self, plan: Plan) -> None:
         self._db = connection.open_database(plan.store)
-        self._committer = ingest.Committer(self._db)
+        self._committer = ingest.Committer(self._db, waiting_bytes=plan.ingest_bytes)
         store = blobs.BlobStore(plan.home / "blobs")
         self.services = Services(
             self._db,

@@ -73,6 +73,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="an agent that is silent for so long loses its jobs (default: 30)",
     )
+    parser.add_argument(
+        "--ingest-memory",
+        type=int,
+        default=256,
+        metavar="MIB",
+        help="what may wait for its commit; beyond it scripts are told to come back later (default: 256)",
+    )
     parser.add_argument("--public-url", help="the address that a TLS proxy in front of this server shows")
 
 
@@ -88,6 +95,7 @@ class Plan:
     viewers: int
     viewers_per_address: int
     lease_s: float
+    ingest_bytes: int
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -123,6 +131,8 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong.append(f"--viewers must lie between 1 and 2000, got {arguments.viewers}")
     if not 1 <= arguments.lease <= 86_400:
         wrong.append(f"--lease must lie between 1 and 86400 seconds, got {arguments.lease}")
+    if not 1 <= arguments.ingest_memory <= 65_536:
+        wrong.append(f"--ingest-memory must lie between 1 and 65536 MiB, got {arguments.ingest_memory}")
     if arguments.public_url is not None:
         parts = urlsplit(arguments.public_url)
         if (
@@ -186,6 +196,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
         viewers=arguments.viewers,
         viewers_per_address=arguments.viewers_per_address or arguments.viewers,
         lease_s=arguments.lease,
+        ingest_bytes=arguments.ingest_memory << 20,
     )
 
 

@@ -19,6 +19,7 @@ import { RunsPage } from "./runs_page.js";
 import { SettingsPage } from "./settings_page.js";
 import { SignInPage } from "./signin_page.js";
 import { SweepPage } from "./sweep_page.js";
+import { Toast } from "./toast.js";
 
 const TITLES = { runs: "Runs", run: "Run", compare: "Compare", detections: "Detections", jobs: "Jobs", sweep: "Sweep", settings: "Settings", signin: "Sign in" };
 
@@ -58,6 +59,7 @@ export function App() {
       <${Nav} />
       <div class="page" id="content" tabindex="-1"><${Page} /></div>
     </div>
+    <${Toast} />
     <${Help} />
     <p class="unseen" aria-live="polite">${announcement.value}</p>
   `;

@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { number, value } from "../format.js";
 import { bestSoFar } from "../sweeps.js";
 import { ticks, tickText } from "../ticks.js";
-import { useWidth } from "./parallel.js";
+import { useWidth } from "../width.js";
 
 const HEIGHT = 200;
 const TOP = 10;
@@ -13,7 +13,7 @@ const RIGHT = 12;
 
 /** @param {{row: object, selected: number|null, onSelect: (trial: number|null) => void}} props */
 export function BestHistory({ row, selected, onSelect }) {
-  const [box, width] = useWidth(420);
+  const [box, width] = useWidth(420, 200);
   const shown = row.trials.filter((trial) => trial.value !== null && Number.isFinite(number(trial.value)));
   const values = shown.map((trial) => number(trial.value));
   let [low, high] = [Math.min(...values), Math.max(...values)];

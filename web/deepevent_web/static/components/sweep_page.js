@@ -10,7 +10,7 @@ import { BestHistory } from "./best_history.js";
 import { Failed, Waiting } from "./empty.js";
 import { Importance } from "./importance.js";
 import { Name } from "./name.js";
-import { Parallel } from "./parallel.js";
+import { TrialLines } from "./trial_lines.js";
 import { Popover } from "./popover.js";
 import { SWEEP_KIND } from "./sweep_list.js";
 import { totals, TrialTable } from "./trial_table.js";
@@ -106,7 +106,7 @@ export function SweepPage({ id }) {
         <${Facts} row=${row} />
       </section>
       <section class="card"><header><h3>Parameters and ${row.metric}</h3><small>each line a trial; the strongest are the best, dashed ones did not complete</small></header>
-        <${Parallel} axes=${axesOf(row)} rows=${linesOf(row)} selected=${selected} onSelect=${select} label=${`Parameters of ${row.trials.length} trials and their ${row.metric}; the table below has the numbers`} />
+        <${TrialLines} axes=${axesOf(row)} rows=${linesOf(row)} selected=${selected} onSelect=${select} label=${`Parameters of ${row.trials.length} trials and their ${row.metric}; the table below has the numbers`} />
       </section>
       <div class="sweep-pair">
         <${BestHistory} row=${row} selected=${selected} onSelect=${select} />
