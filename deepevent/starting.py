@@ -91,6 +91,7 @@ def begin(
                 return run
     if name is None and not joined:
         name = made_up_name(run_id)
+    finishes = settings.rank == 0 and (resume is not None or OWNED not in os.environ)
     event = run_event(
         name=name,
         project=None if joined and project is None else settings.project,
@@ -100,10 +101,10 @@ def begin(
         group=group,
         rank=settings.rank,
         resumed=resume is not None or joined,
+        finishes=finishes,
         command=command,
     )
-    finishes = resume is not None or (settings.rank == 0 and OWNED not in os.environ)
-    run = open_run(settings, run_id, event, finishes=finishes)
+    run = open_run(settings, run_id, event)
     remember_run(run)
     # A process that `deepevent run` or an agent started knows best what it runs on.
     fills = command is not None or (resume is None and joined and OWNED not in os.environ)
@@ -116,8 +117,8 @@ def begin(
 def join(run_id: str, name: str | None, project: str | None, flags: Mapping[str, Any]) -> Run:
     """Become another writer of a run that another process started."""
     settings = Settings(flags)
-    event = run_event(name=name, project=project, rank=settings.rank, resumed=True)
-    run = open_run(settings, run_id, event, finishes=False)
+    event = run_event(name=name, project=project, rank=settings.rank, resumed=True, finishes=False)
+    run = open_run(settings, run_id, event)
     remember_run(run)
     return run
 
@@ -127,7 +128,6 @@ def open_run(
     run_id: str,
     event: Mapping[str, object],
     *,
-    finishes: bool,
     in_background: bool = True,
     segment_size: int = SEGMENT_SIZE,
 ) -> Run:
@@ -139,7 +139,7 @@ def open_run(
         name=event["name"],  # type: ignore[arg-type]
         project=event["project"],  # type: ignore[arg-type]
         first_event=event,
-        finishes=finishes,
+        finishes=event["finishes"] is True,
         endpoint=endpoint,
         in_background=in_background,
         segment_size=segment_size,
@@ -155,13 +155,18 @@ def run_event(
     project: str | None,
     rank: int,
     resumed: bool,
+    finishes: bool,
     config: Mapping[str, object] | None = None,
     tags: Iterable[str] = (),
     notes: str = "",
     group: str | None = None,
     command: Sequence[str] | None = None,
 ) -> dict[str, object]:
-    """Make the first event of a writer; `name` and `project` are None where this process does not know."""
+    """Make the first event of a writer; `name` and `project` are None where this process does not know.
+
+    `finishes` says whether the end of this process is the end of the run; one that only drops in a value must
+    not open a run again that has ended.
+    """
     return {
         "type": "run",
         "name": None if name is None else clean_label(name),
@@ -179,6 +184,7 @@ def run_event(
         "argv": [str(word)[:1000] for word in (sys.argv if command is None else command)[:100]],
         "python": ".".join(map(str, sys.version_info[:3])),
         "resumed": resumed,
+        "finishes": finishes,
     }
 
 

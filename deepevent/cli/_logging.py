@@ -52,8 +52,13 @@ def carry_out(request: Request) -> int:
     run = open_run(
         settings,
         run_id,
-        run_event(name=name, project=project, rank=settings.rank, resumed=not is_new),
-        finishes=is_new and streaming and OWNED not in os.environ,
+        run_event(
+            name=name,
+            project=project,
+            rank=settings.rank,
+            resumed=not is_new,
+            finishes=is_new and streaming and OWNED not in os.environ,
+        ),
         in_background=streaming,
         segment_size=SEGMENT_SIZE if streaming else SMALL_SEGMENT_SIZE,
     )
@@ -183,7 +188,7 @@ def _ship(run: Run) -> None:
     from deepevent.spool import Report, adopt_writer
     from deepevent.transport import Transport
 
-    transport = Transport(endpoint.url, endpoint.token, SHIP_TIMEOUT_S)
+    transport = Transport(endpoint.url, endpoint.token, SHIP_TIMEOUT_S, endpoint.trust())
     try:
         adopt_writer(
             run.folder, lambda batch: transport.send(batch).acknowledged, transport.put_blob, Report()

@@ -103,6 +103,7 @@ def new_run(run_id: str, now: float) -> RunState:
             "n_logs": 0,
             "n_dropped": 0,
             "metric_limit_reached": False,
+            "logs_revision": None,
         },
         exists=False,
         changed=True,

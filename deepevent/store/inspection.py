@@ -44,13 +44,15 @@ def gaps(db: Database) -> list[str]:
     wanted = (
         sa.select(table.c.run_id, table.c.name, table.c.n_points, held.c.points, held.c.end)
         .outerjoin(held, held.c.metric_id == table.c.id)
+        .join(schema.runs, schema.runs.c.id == table.c.run_id)
         .where(
+            schema.runs.c.deleted == sa.false(),
             sa.or_(
                 held.c.points.is_(None),
                 held.c.points != table.c.n_points,
                 held.c.end != table.c.n_points,
                 held.c.first != 0,
-            )
+            ),
         )
         .limit(PROBLEMS_SHOWN)
     )

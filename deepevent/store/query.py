@@ -32,6 +32,7 @@ METRIC_FIELDS = ("last", "min", "max", "n")
 GRAMMAR = r"""
 filter: disjunction
 sort: MINUS? field
+name: field
 ?disjunction: conjunction ("or" conjunction)*
 ?conjunction: negation ("and" negation)*
 ?negation: "not" negation -> not_
@@ -39,6 +40,7 @@ sort: MINUS? field
     | comparison
 comparison: field COMPARE value -> compare
     | field "contains" value -> contains
+    | field "exists" -> exists
     | value "in" field -> member
     | field "in" "[" value ("," value)* "]" -> one_of
     | field -> truth
@@ -120,6 +122,15 @@ def parse_filter(text: str) -> Condition:
     return _condition(cast(Tree[Token], _parse(text, "filter").children[0]))
 
 
+def parse_field(text: str) -> Field:
+    """Turn one name of the language into its field.
+
+    Raises:
+        FilterError: it is none.
+    """
+    return _field(cast(Tree[Token], _parse(text, "name").children[0]))
+
+
 def parse_sort(text: str) -> tuple[Field, bool]:
     """Turn a sort key into its field and whether it falls.
 
@@ -135,7 +146,7 @@ def parse_sort(text: str) -> tuple[Field, bool]:
 
 @lru_cache
 def _parser() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", start=["filter", "sort"], propagate_positions=True)
+    return Lark(GRAMMAR, parser="lalr", start=["filter", "sort", "name"], propagate_positions=True)
 
 
 def _parse(text: str, start: str) -> Tree[Token]:
@@ -176,7 +187,7 @@ def _check_size(tree: Tree[Token]) -> None:
         if depth > DEPTH_LIMIT:
             raise FilterError(f"a filter may be nested {DEPTH_LIMIT} deep", level[0].meta.start_pos)
         n_comparisons += sum(
-            node.data in {"compare", "contains", "member", "one_of", "truth"} for node in level
+            node.data in {"compare", "contains", "exists", "member", "one_of", "truth"} for node in level
         )
         if n_comparisons > COMPARISONS_LIMIT:
             raise FilterError(f"a filter may have {COMPARISONS_LIMIT} comparisons", level[-1].meta.start_pos)
@@ -200,6 +211,8 @@ def _condition(tree: Tree[Token]) -> Condition:  # noqa: PLR0911 - one return pe
             return _contains(_field(parts[0]), _value(parts[1]), _at(parts[1]))
         case "member":
             return _contains(_field(parts[1]), _value(parts[0]), _at(parts[0]), whole=True)
+        case "exists":
+            return _exists(_field(parts[0]))
         case "one_of":
             field = _field(parts[0])
             return sa.or_(*(_compare(field, "=", _value(part), _at(part)) for part in parts[1:]))
@@ -310,6 +323,28 @@ def _contains(field: Field, value: str | float | bool, position: int, whole: boo
     raise FilterError(
         f"{word} works on texts and tags, not on {field.name} at {field.position}", field.position
     )
+
+
+def _exists(field: Field) -> Condition:
+    """Whether a run has the config key, the metric, any tag, any text at all."""
+    match field.kind:
+        case "value":
+            table = schema.run_values
+            return (
+                _values_of(field)
+                .where(sa.or_(table.c.number.is_not(None), table.c.text.is_not(None)))
+                .exists()
+            )
+        case "tags":
+            return sa.select(schema.run_tags.c.run_id).where(schema.run_tags.c.run_id == runs.c.id).exists()
+        case "metric":
+            table = schema.metrics
+            same = (table.c.run_id == runs.c.id, table.c.name == field.key)
+            return sa.select(table.c.run_id).where(*same).exists()
+        case "text":
+            return _TEXTS[field.name] != ""
+        case _:
+            raise FilterError(f"every run has {field.name}, at {field.position}", field.position)
 
 
 def _truth(field: Field) -> Condition:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from deepevent.errors import RunNotFound
 from deepevent.store import schema
 
 METRICS_SHOWN = 50  # of a run in a list, unless some are asked for by name
@@ -31,6 +32,7 @@ RUN_COLUMNS = [
         "config",
         "summary",
         "n_media",
+        "n_logs",
     )
 ]
 METRIC_COLUMNS = [
@@ -83,6 +85,11 @@ def run_dictionaries(
     )
     for run_id, tag in found:
         tags[run_id].append(tag)
+    table = schema.trash
+    trashed: dict[str, Row] = {
+        run_id: {"time": time, "by": actor}
+        for run_id, time, actor in connection.execute(sa.select(table).where(table.c.run_id.in_(ids)))
+    }
     table = schema.metrics
     wanted = sa.select(table.c.run_id, *METRIC_COLUMNS).where(table.c.run_id.in_(ids))
     if metrics is None:
@@ -94,7 +101,10 @@ def run_dictionaries(
         shown = summaries[run_id].get(metric[0])
         if shown is None or metric[1] < shown["rank"]:  # of several ranks, the lowest
             summaries[run_id][metric[0]] = metric_dictionary(metric)
-    return [_run_dictionary(row, tags[row["id"]], summaries[row["id"]]) for row in rows]
+    return [
+        _run_dictionary(row, tags[row["id"]], summaries[row["id"]]) | {"trashed": trashed.get(row["id"])}
+        for row in rows
+    ]
 
 
 def _run_dictionary(row: Any, tags: list[str], metrics: dict[str, Row]) -> Row:
@@ -127,3 +137,16 @@ def metric_dictionary(row: Sequence[Any]) -> Row:
         "n_positive_infinity": counts[1],
         "n_negative_infinity": counts[2],
     }
+
+
+def require_run(connection: sa.Connection, run_id: str) -> None:
+    """Check that a run exists.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    found = connection.execute(
+        sa.select(schema.runs.c.id).where(schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false())
+    ).first()
+    if found is None:
+        raise RunNotFound(f"there is no run {run_id!r}")

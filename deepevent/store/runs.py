@@ -1,4 +1,4 @@
-"""Lists, reads, makes, changes and deletes runs. Dictionaries have the keys of docs/api.md."""
+"""Lists, reads, makes and changes runs. Dictionaries have the keys of docs/api.md."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from deepevent.store.run_rows import (
     Row,
     metric_dictionary,
     read_runs,
+    require_run,
     run_dictionaries,
 )
 from deepevent.store.staging import write_tags, write_values
@@ -31,6 +32,8 @@ from deepevent.wire import ULID_ALPHABET
 
 PAGE_LIMIT = 1000
 STATUSES = ("running", "completed", "failed", "stopped", "lost")
+AMONG = ("all", "active", "archived", "trash")
+CHANGEABLE = ("name", "tags", "notes", "group", "archived", "trashed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ def list_runs(
     limit: int = 100,
     cursor: str | None = None,
     metrics: Sequence[str] | None = None,
+    among: str = "all",
+    offset: int = 0,
 ) -> RunPage:
     """List runs.
 
@@ -67,16 +72,14 @@ def list_runs(
         limit: of the page, 1 to PAGE_LIMIT.
         cursor: `next` of the page before.
         metrics: the names to show; None shows each run's first METRICS_SHOWN.
+        among: `active` (neither archived nor in the trash), `archived`, `trash`, or `all` but the trash.
+        offset: how many runs of the list to pass over; for a page somewhere in the middle.
 
     Raises:
         FilterError: in `filter`, `sort` or `cursor`.
     """
     order = run_order(sort)
-    condition = schema.runs.c.deleted == sa.false()
-    if filter is not None and filter.strip():
-        from deepevent.store.query import parse_filter
-
-        condition = sa.and_(condition, parse_filter(filter))
+    condition = listed(filter, among)
     keys = [column.label(f"sort_{index}") for index, column in enumerate(order.columns)]
     # Only ids are sorted, and a filter is evaluated once for the page and the total together.
     count = sa.func.count().over() if filter is not None and cursor is None else sa.null()
@@ -85,21 +88,53 @@ def list_runs(
         page = page.where(order.after(cursor))
     limit = min(max(limit, 1), PAGE_LIMIT)
     with db.read() as connection:
-        found = connection.execute(page.order_by(*order.clauses()).limit(limit + 1)).all()
+        found = connection.execute(page.order_by(*order.clauses()).limit(limit + 1).offset(offset)).all()
         total = found[0][1] if found else None
         if total is None:
             whole = sa.select(sa.func.count()).select_from(schema.runs).where(condition)
             total = connection.execute(whole).scalar_one()
-        listed = read_runs(connection, [row[0] for row in found[:limit]], metrics)
+        rows = read_runs(connection, [row[0] for row in found[:limit]], metrics)
         revision = read_revision(connection)
     following = order.cursor(found[limit - 1][2:]) if len(found) > limit else None
-    return RunPage(listed, following, int(total), revision)
+    return RunPage(rows, following, int(total), revision)
+
+
+def listed(filter: str | None, among: str) -> sa.ColumnElement[bool]:
+    """Return the condition for runs that a list shows; `filter` and `among` as for `list_runs`.
+
+    Raises:
+        FilterError: in `filter`.
+    """
+    in_trash = schema.runs.c.id.in_(sa.select(schema.trash.c.run_id))
+    parts: list[sa.ColumnElement[bool]] = [
+        schema.runs.c.deleted == sa.false(),
+        in_trash if among == "trash" else sa.not_(in_trash),
+    ]
+    if among in {"active", "archived"}:
+        parts.append(schema.runs.c.archived == sa.literal(among == "archived"))
+    if filter is not None and filter.strip():
+        from deepevent.store.query import parse_filter
+
+        parts.append(parse_filter(filter))
+    return sa.and_(*parts)
 
 
 def get_runs(db: Database, run_ids: Iterable[str], metrics: Sequence[str] | None = None) -> list[Row]:
     """Return those of the runs that exist, in the order asked for."""
     with db.read() as connection:
         return read_runs(connection, list(dict.fromkeys(run_ids)), metrics)
+
+
+def get_environments(db: Database, run_ids: Iterable[str]) -> dict[str, Row]:
+    """Return what each of the runs ran on: git, packages, command, machine; those that exist."""
+    table = schema.runs
+    with db.read() as connection:
+        rows = connection.execute(
+            sa.select(table.c.id, table.c.environment).where(
+                table.c.id.in_(list(run_ids)), table.c.deleted == sa.false()
+            )
+        ).all()
+    return {run_id: json.loads(environment) for run_id, environment in rows}
 
 
 def get_run(db: Database, run_id: str) -> Row:
@@ -114,7 +149,6 @@ def get_run(db: Database, run_id: str) -> Row:
             "environment",
             "traceback",
             "stop_requested",
-            "n_logs",
             "n_dropped",
             "metric_limit_reached",
         )
@@ -202,33 +236,62 @@ def create_run(
 
 
 def update_run(db: Database, run_id: str, **changes: Any) -> Row:
-    """Change any of `name, tags, notes, group, archived`.
+    """Change any of `name, tags, notes, group, archived, trashed`; see `update_runs`.
 
     Raises:
         RunNotFound: there is none.
         SettingsError: a value cannot be stored.
     """
-    unknown = set(changes) - {"name", "tags", "notes", "group", "archived"}
+    update_runs(db, [(run_id, changes)])
+    return get_run(db, run_id)
+
+
+def update_runs(db: Database, changes: Sequence[tuple[str, Row]], actor: str = "") -> None:
+    """Change many runs in one transaction: all of them or none.
+
+    A run that is `trashed` is hidden and stays whole until the trash is emptied (`trash.purge`); `trashed`
+    false brings it back. What its script still logs is kept.
+
+    Args:
+        db: the store.
+        changes: of each run any of CHANGEABLE.
+        actor: who does it, for the trash.
+
+    Raises:
+        RunNotFound: there is none of this id.
+        SettingsError: a value cannot be stored.
+    """
+    checked = [(run_id, _check_changes(wanted)) for run_id, wanted in changes]
+    with db.write() as connection:
+        for run_id, wanted in checked:
+            named = ("name", "notes", "group", "archived")
+            columns: Row = {name: wanted[name] for name in named if name in wanted}
+            _stamp(connection, run_id, columns)
+            if "tags" in wanted:
+                write_tags(connection, run_id, wanted["tags"])
+            if "trashed" in wanted:
+                connection.execute(sa.delete(schema.trash).where(schema.trash.c.run_id == run_id))
+                if wanted["trashed"]:
+                    row = {"run_id": run_id, "time": time.time(), "actor": actor}
+                    connection.execute(sa.insert(schema.trash), row)
+
+
+def _check_changes(changes: Row) -> Row:
+    unknown = set(changes) - set(CHANGEABLE)
     if unknown:
-        raise SettingsError(
-            f"of a run name, tags, notes, group and archived can be changed, not {sorted(unknown)}"
-        )
-    if not isinstance(changes.get("archived", False), bool):
-        raise SettingsError(f"archived must be true or false, got {changes['archived']!r}")
+        raise SettingsError(f"of a run {', '.join(CHANGEABLE)} can be changed, not {sorted(unknown)}")
+    flags = {name: changes[name] for name in ("archived", "trashed") if name in changes}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise SettingsError(f"{name} must be true or false, got {value!r}")
+    named = {key: value for key, value in changes.items() if key not in flags}
     try:
-        event = check({"type": "run", **{key: value for key, value in changes.items() if key != "archived"}})
+        event = check({"type": "run", **named})
     except EventInvalid as error:
         raise SettingsError(f"a run {error}") from error
-    columns: Row = {key: event[key] for key in ("name", "notes", "group") if key in changes}
-    if "name" in columns and columns["name"] is None:
+    if "name" in named and event["name"] is None:
         raise SettingsError("a run's name must have 1 to 250 characters")
-    if "archived" in changes:
-        columns["archived"] = changes["archived"]
-    with db.write() as connection:
-        _stamp(connection, run_id, columns)
-        if "tags" in changes:
-            write_tags(connection, run_id, event["tags"])
-    return get_run(db, run_id)
+    return {name: event[name] for name in named} | flags
 
 
 def request_stop(db: Database, run_id: str) -> None:
@@ -239,29 +302,6 @@ def request_stop(db: Database, run_id: str) -> None:
     """
     with db.write() as connection:
         _stamp(connection, run_id, {"stop_requested": True})
-
-
-def delete_run(db: Database, run_id: str) -> None:
-    """Delete a run and all that belongs to it, and keep its id as a tombstone for late batches.
-
-    Raises:
-        RunNotFound: there is none.
-    """
-    empty = new_run(run_id, 0.0).row
-    with db.write() as connection:
-        _stamp(connection, run_id, {**empty, "status": "stopped", "deleted": True})
-        for table in (
-            schema.metrics,
-            schema.writers,
-            schema.media,
-            schema.logs,
-            schema.artifacts,
-            schema.alerts,
-            schema.run_tags,
-            schema.run_values,
-        ):
-            connection.execute(sa.delete(table).where(table.c.run_id == run_id))
-    db.reclaim()
 
 
 def mark_lost(db: Database, now: float | None = None, after_s: float = LOST_AFTER_S) -> list[str]:
@@ -294,25 +334,11 @@ def list_metrics(db: Database, run_id: str) -> list[Row]:
     """
     table = schema.metrics
     with db.read() as connection:
+        require_run(connection, run_id)
         rows = connection.execute(
             sa.select(*METRIC_COLUMNS).where(table.c.run_id == run_id).order_by(table.c.name, table.c.rank)
         ).all()
-        if not rows:
-            require_run(connection, run_id)
     return [metric_dictionary(row) for row in rows]
-
-
-def require_run(connection: sa.Connection, run_id: str) -> None:
-    """Check that a run exists.
-
-    Raises:
-        RunNotFound: there is none.
-    """
-    found = connection.execute(
-        sa.select(schema.runs.c.id).where(schema.runs.c.id == run_id, schema.runs.c.deleted == sa.false())
-    ).first()
-    if found is None:
-        raise RunNotFound(f"there is no run {run_id!r}")
 
 
 def new_id(now: float | None = None) -> str:

@@ -89,6 +89,11 @@ class Staging:
         return writer.last_sequence, bool(run.row["stop_requested"])
 
     @property
+    def n_made(self) -> int:
+        """Metrics that were new."""
+        return len(self._made)
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         return not self._runs and not self._writers
@@ -164,12 +169,14 @@ class Staging:
             row = run.row
             if run.changed or not run.exists:
                 row["revision"] = next_revision(self._connection)
+            if run.logs:
+                row["logs_revision"] = next_revision(self._connection)
             if not run.exists:
                 self._connection.execute(sa.insert(schema.runs), row)
             elif run.changed:
                 self._connection.execute(sa.update(schema.runs).where(schema.runs.c.id == row["id"]), row)
             elif run.touched or run.media or run.logs:
-                counts = {name: row[name] for name in ("heartbeat", "n_metrics", "n_media", "n_logs")}
+                counts = {name: row[name] for name in _COUNTS}
                 self._connection.execute(sa.update(schema.runs).where(schema.runs.c.id == row["id"]), counts)
             run.exists, run.changed, run.touched = True, False, False
 
@@ -249,6 +256,7 @@ class Staging:
         run.tags, run.new_values = None, set()
 
 
+_COUNTS = ("heartbeat", "n_metrics", "n_media", "n_logs", "logs_revision")
 _WRITER_COLUMNS = (
     "run_id",
     "id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -12,15 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 OUTPUT = Path(os.environ.get("DEEPEVENT_TEST_OUTPUT", "test-output"))
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium_path() -> str | None:
     """Chromium from Debian, else None: Playwright's own."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def fill_library() -> Callable[[Path, int], list[str]]:
+    """Write a home with so many finished runs; see `library.fill`."""
+    spec = importlib.util.spec_from_file_location("deepevent_library", Path(__file__).with_name("library.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    fill: Callable[[Path, int], list[str]] = module.fill
+    return fill
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +58,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture
-def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
-    """Open signed-in pages; errors in a page's console or scripts fail the test."""
+Cookies = list[dict[str, str]]
+
+
+def _cookies(server: Any) -> Cookies:
+    """The cookies of a session on the server; its one-time code is spent with that."""
+    return [{"name": c.name, "value": c.value, "url": server.url} for c in server.sign_in().cookies]
+
+
+def _pages(
+    browser: Browser, url: str, cookies: Cookies, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
     pages: list[Page] = []
     complaints: list[str] = []
-    session = server.sign_in()
-    cookies = [{"name": c.name, "value": c.value, "url": server.url} for c in session.cookies]
 
     def listen(message: ConsoleMessage) -> None:
         # A request that fails on purpose (a mistaken filter, a server that was killed) is no complaint.
@@ -69,7 +89,7 @@ def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> 
         page = context.new_page()
         page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(server.url + path)
+        page.goto(url + path)
         pages.append(page)
         return page
 
@@ -81,6 +101,36 @@ def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> 
     for page in pages:
         page.context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Open signed-in pages; errors in a page's console or scripts fail the test."""
+    yield from _pages(browser, server.url, _cookies(server), request)
+
+
+@pytest.fixture(scope="module")
+def shared_cookies(shared_server: Any) -> Cookies:
+    """A session on the server that the tests of a file share."""
+    return _cookies(shared_server)
+
+
+@pytest.fixture
+def open_shared(
+    browser: Browser, shared_server: Any, shared_cookies: Cookies, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """The same on the server that all tests of a file share."""
+    yield from _pages(browser, shared_server.url, shared_cookies, request)
+
+
+@pytest.fixture(scope="module")
+def shared_home(shared_server: Any) -> Iterator[None]:
+    """Runs that this process starts go to the shared server."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DEEPEVENT_URL", "DEEPEVENT_TOKEN", "DEEPEVENT_RUN", "DEEPEVENT_MODE", "RANK"):
+            patch.delenv(name, raising=False)
+        patch.setenv("DEEPEVENT_HOME", str(shared_server.home))
+        yield
 
 
 class Script:

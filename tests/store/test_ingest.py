@@ -8,12 +8,13 @@ import threading
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepevent import wire
 from deepevent.errors import BatchInvalid, RunDeleted, SequenceGap, StoreBusy, StoreOverloaded
-from deepevent.store import changes, curves, ingest, media, runs
+from deepevent.store import changes, curves, deletion, ingest, media, runs
 
 
 def values_of(db, run, metric, rank=0):
@@ -261,6 +262,27 @@ def test_a_bad_batch_does_not_sink_its_group(db, script):
     )
 
 
+def test_a_fault_of_the_store_is_no_fault_of_the_batch(db, script):
+    """A broken constraint is answered with 'busy', and the same batch is taken once it is mended."""
+    committer = ingest.Committer(db)
+    writer = script().start()
+    committer.submit(writer.series("x", [1.0]).batch())
+    in_the_way = sa.text(
+        "INSERT INTO blocks SELECT metric_id, 1, n, min_step, max_step, min_time, max_time, steps, times,"
+        ' "values" FROM blocks'
+    )
+    with db.write() as c:
+        c.execute(in_the_way)
+    batch = writer.series("x", [2.0], 1).batch()
+    with pytest.raises(StoreBusy, match="could not be committed"):
+        committer.submit(batch)
+    with db.write() as c:
+        c.execute(sa.text("DELETE FROM blocks WHERE first_index = 1"))
+    committer.submit(batch)
+    committer.close()
+    assert values_of(db, writer.run, "x") == [1.0, 2.0]
+
+
 def test_the_metric_limit_refuses_new_names_alone(db, script):
     """Beyond the limit known metrics go on, new names are left out, and the run says so once."""
     committer = ingest.Committer(db, metric_limit=3)
@@ -279,7 +301,7 @@ def test_a_deleted_run_takes_nothing_more(db, committer, script):
     writer, other = script().start(), script().start()
     committer.submit(writer.series("a", [1.0]).batch())
     committer.submit(other.series("a", [5.0]).batch())
-    runs.delete_run(db, writer.run)
+    deletion.delete_run(db, writer.run)
     for batch in (writer.series("a", [2.0]).batch(), writer.heartbeat()):
         with pytest.raises(RunDeleted):
             committer.submit(batch)

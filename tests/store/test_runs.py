@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepevent.errors import FilterError, RunNotFound, SettingsError
-from deepevent.store import changes, connection, ingest, media, runs
+from deepevent.store import changes, connection, deletion, ingest, media, runs
 from deepevent.store.paging import run_order
 from deepevent.store.query import parse_filter
 
@@ -77,6 +77,9 @@ def names(db, **options):
         ("duration >= 149 and duration < 1000", "b"),
         ("archived = false", "dcba"),
         ("archived", ""),
+        ("config.lr exists", "cba"),
+        ("not tags exists", "ca"),
+        ('metrics["val/acc"].last exists and group exists', ""),
         ("", "dcba"),
         ('name = "%"', ""),
         ('name contains "_"', ""),
@@ -139,6 +142,7 @@ def test_pages_of_any_size_put_together_are_the_sorted_list(library, sort, expec
         ("(archived", 9, ")"),
         ("archived $", 9, "allowed here"),
         ("3 in tags", 0, "text"),
+        ("created exists", 0, "every run"),
         ('"x" in created', 7, "texts and tags"),
     ],
 )
@@ -151,8 +155,8 @@ def test_a_mistake_names_its_place_and_what_is_allowed(text, position, words):
         assert caught.value.position == position
 
 
-WORDS = """and or not ( ) [ ] = != < <= > >= in contains status name config.lr metrics["a"].max summary["x"]
-tags archived true false 1 -2.5 1e999 "x" "\\u0000" config . , " $ é"""
+WORDS = """and or not ( ) [ ] = != < <= > >= in contains exists status name config.lr metrics["a"].max
+summary["x"] tags archived true false 1 -2.5 1e999 "x" "\\u0000" config . , " $ é"""
 TOKENS = st.sampled_from(WORDS.split())
 
 
@@ -227,8 +231,8 @@ def test_a_run_can_be_made_changed_and_deleted(db):
     )
     assert changed["notes"] == "x"
     assert changes.since(db, revision).runs == [run["id"]]
-    runs.delete_run(db, run["id"])
-    for call in (runs.get_run, runs.list_metrics, runs.delete_run, runs.request_stop, media.list_logs):
+    deletion.delete_run(db, run["id"])
+    for call in (runs.get_run, runs.list_metrics, deletion.delete_run, runs.request_stop, media.list_logs):
         with pytest.raises(RunNotFound):
             call(db, run["id"])
     with pytest.raises(RunNotFound):

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from deepevent.store import ingest, inspection, runs, sweeping
+from deepevent.errors import RunDeleted, RunNotFound
+from deepevent.store import (
+    changes,
+    compaction,
+    curves,
+    deletion,
+    ingest,
+    inspection,
+    runs,
+    schema,
+    sweeping,
+)
 from deepevent.store.blobs import BlobStore
 
 DAY_S = 86_400
@@ -47,7 +58,7 @@ def test_a_deleted_run_shrinks_the_file(sqlite_db, script):
         size = c.exec_driver_sql("PRAGMA page_count").scalar_one()
     checkpoint(sqlite_db)
     before = sqlite_db.path.stat().st_size
-    runs.delete_run(sqlite_db, big.run)
+    deletion.delete_run(sqlite_db, big.run)
     checkpoint(sqlite_db)
     after = sqlite_db.path.stat().st_size
     assert before > 700_000
@@ -72,10 +83,10 @@ def test_blobs_of_a_deleted_run_go(db, committer, script, blobs):
     committer.submit(image(two, shared).batch())
     later = time.time() + DAY_S
     assert sweeping.sweep(db, blobs, now=later) == sweeping.Swept(0, 0)
-    runs.delete_run(db, one.run)
+    deletion.delete_run(db, one.run)
     assert sweeping.sweep(db, blobs, now=later) == sweeping.Swept(1, 3)
     assert (blobs.exists(own), blobs.exists(shared)) == (False, True)
-    runs.delete_run(db, two.run)
+    deletion.delete_run(db, two.run)
     assert sweeping.sweep(db, blobs, now=later) == sweeping.Swept(1, 6)
     assert list(blobs.list()) == []
 
@@ -125,3 +136,45 @@ def test_a_damaged_file_is_noticed(sqlite_db, script):
             file.seek(page * 4096)
             file.write(b"\xff" * 2000)
     assert inspection.integrity(sqlite_db)
+
+
+def test_a_deletion_goes_in_short_transactions(db, script):
+    """While a large run is deleted others get the write lock between the pieces, and readers see it gone."""
+    committer = ingest.Committer(db)
+    big, other = script().start(), script().start()
+    for number in range(deletion.CHUNK_ROWS * 3 // 2):  # each commit leaves a block
+        committer.submit(big.series("noise", [float(number)], number).batch())
+    committer.submit(other.batch())
+    assert not deletion.delete_run(db, big.run, limit_s=0.0)  # the tombstone alone
+    assert rows(db, schema.blocks) == deletion.CHUNK_ROWS * 3 // 2
+    before = db.revision()
+    for read in (lambda: runs.list_metrics(db, big.run), lambda: curves.read_points(db, big.run, "noise")):
+        with pytest.raises(RunNotFound):
+            read()
+    assert curves.read_curves(db, [curves.Query(big.run, "noise")]).curves[0].n_points == 0
+    assert changes.since(db, 0).metrics == []
+    assert compaction.compact(db, min_short_blocks=2).metrics == 0
+    assert inspection.gaps(db) == []
+    with pytest.raises(RunDeleted):
+        committer.submit(big.series("noise", [0.0]).batch())
+    seen: list[int] = []
+
+    def between(connection: sa.Connection) -> None:
+        del connection
+        seen.append(1)
+
+    sa.event.listen(db._writer, "commit", between)
+    assert deletion.purge(db)
+    sa.event.remove(db._writer, "commit", between)
+    assert len(seen) >= 3
+    assert [rows(db, table) for table in (schema.blocks, schema.metrics)] == [0, 0]
+    assert deletion.purge(db)
+    assert db.revision() == before  # nobody is told twice
+    committer.submit(other.series("loss", [1.0]).batch())
+    committer.close()
+    assert curves.read_points(db, other.run, "loss").values.tolist() == [1.0]
+
+
+def rows(db, table):
+    with db.read() as c:
+        return c.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

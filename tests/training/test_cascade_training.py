@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from deepevent_trainer import box_cascade
 from deepevent_trainer.boxes import iou
 from deepevent_trainer.cascade_training import faces_of, judges_of
 from deepevent_trainer.data import crops
@@ -17,9 +18,9 @@ from deepevent_trainer.data.box_crops import BoxCrops
 from deepevent_trainer.data.bundled import bundled_photographs
 from deepevent_trainer.data.crops import NEGATIVE_IOU
 from deepevent_trainer.data.folder import read_folder
+from deepevent_trainer.data.mining import mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.losses import loss_of
-from deepevent_trainer.mining import mine
 from deepevent_trainer.networks import build_network
 
 
@@ -100,7 +101,7 @@ def test_as_many_windows_are_faces_as_a_net_needs(scenes: list[Photograph]) -> N
 def test_mining_never_takes_a_face(scenes: list[Photograph]) -> None:
     """A net that takes everything for a face gives background only, and of complete scenes only."""
     judges = judges_of([build_network("det12", "best").eval()], {"det12": 0.0})
-    found = mine(judges, scenes, 24, most=1000, min_face_px=24)
+    found = mine(lambda images: box_cascade.pipeline(images, judges, 24), scenes, 24, 1000, planes=1)
     assert len(found) > 10
     assert set(found.photographs.tolist()) <= {0, 1}
     for box, index in zip(found.boxes, found.photographs, strict=True):

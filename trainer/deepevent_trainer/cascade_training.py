@@ -10,26 +10,28 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import deepevent
 from deepevent.errors import SettingsError
 from deepevent_trainer import box_cascade, cascade, checkpoint
 from deepevent_trainer.boxes import iou, squared
+from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.box_crops import BoxCrops, Faces
 from deepevent_trainer.data.crops import Crops
 from deepevent_trainer.data.folder import read_folder
+from deepevent_trainer.data.mining import joined, mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.split import Division, divide
 from deepevent_trainer.loop import Sample, Schedule, train
-from deepevent_trainer.mining import joined, mine
 from deepevent_trainer.networks import Network, build_network
 from deepevent_trainer.plans import Plan
 from deepevent_trainer.recipes import CASCADES, plan_of
@@ -205,7 +207,11 @@ def _mined(
     order = np.random.default_rng([work.args.seed, 50, len(networks)]).permutation(len(photographs))
     chosen = [photographs[index] for index in order[: work.args.mining_photographs]]
     judges = judges_of(networks, limits)
-    return [mine(judges, chosen, plan.size_px, most=most, min_face_px=MIN_FACE_PX)]
+
+    def find(images: Iterable[NDArray[np.uint8]]) -> Iterator[Candidates]:
+        return box_cascade.pipeline(images, judges, MIN_FACE_PX)
+
+    return [mine(find, chosen, plan.size_px, most, SMALLEST_FACE_PX, planes=1)]
 
 
 def _round(

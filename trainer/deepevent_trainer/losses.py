@@ -7,10 +7,13 @@ the hardest are those that nobody could tell, and at equal steps det24 let a fif
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepevent_trainer.data.batches import Batch
+from deepevent_trainer.measures import paired_iou
 from deepevent_trainer.plans import Plan
 
 # An edge that is a tenth of the window off weighs about as much as a class told with probability 0.6.
@@ -39,3 +42,11 @@ def box_errors(found: Tensor, boxes: Tensor) -> Tensor:
     """Return by how much each edge is off, `(n, 4)` in sides of the window, where there is a face."""
     present = torch.isfinite(boxes[:, 0])
     return (found[present] - boxes[present]).abs()
+
+
+def box_overlaps(found: Tensor, boxes: Tensor) -> NDArray[np.float64]:
+    """Return the overlap of each found box with the face, `(n,)` IoU, where there is a face."""
+    present = torch.isfinite(boxes[:, 0])
+    window = np.array([0.0, 0.0, 1.0, 1.0])
+    pair = [window + side[present].double().numpy() for side in (found, boxes)]
+    return paired_iou(pair[0], pair[1])

@@ -25,10 +25,9 @@ class RunLog:
         flags: dict[str, object] = {"home": settings.home, "exit_timeout_s": EXIT_TIMEOUT_S, "mode": "online"}
         if settings.url:
             flags |= {"url": settings.url, "token": token}
-        event = run_event(name=job["name"], project=job["project"], rank=0, resumed=True)
+        event = run_event(name=job["name"], project=job["project"], rank=0, resumed=True, finishes=False)
         event["argv"] = [word[:1_000] for word in command[:100]]  # of the job, not of the agent
-        event["finishes"] = False
-        self._run: Run = open_run(Settings(flags, {}), job["run"], event, finishes=False)
+        self._run: Run = open_run(Settings(flags, {}), job["run"], event)
 
     def log_output(self, stream: str, text: str) -> None:
         """Log a line of the job's output."""

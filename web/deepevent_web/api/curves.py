@@ -8,13 +8,15 @@ from typing import Any
 from flask import Response, request
 
 from deepevent.store import curves
+from deepevent.store.smoothing import ROLLING_LIMIT
 from deepevent_web.fields import ULID, Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps
 from deepevent_web.services import services
 
 noun = Noun("curves")
-MAX_QUERIES = 1000
+MAX_QUERIES = LIMITS.queries_per_request
 MAX_PIXELS = 8192
 MAX_WEIGHT = 0.9999
 MAX_POINTS = 1 << 20
@@ -60,7 +62,7 @@ def read() -> Response:
     summary="A metric's points as they were logged, in order of arrival, bit for bit",
     query={
         "metric": "its name",
-        "rank": "of the process that logged it; default 0",
+        "rank": "of the process that logged it; default: the lowest that has the metric",
         "after": "leave out that many points; default 0",
         "limit": f"1 to {MAX_POINTS}",
     },
@@ -73,11 +75,13 @@ def points(run: str) -> Response:
     """Read raw points."""
     query = Query()
     metric = query.text("metric", limit=250)
-    rank = query.count("rank", 0, low=0, high=2**31 - 1)
+    rank = query.count("rank", -1, low=0, high=2**31 - 1)
     after = query.count("after", 0, low=0, high=2**62)
     limit = query.count("limit", MAX_POINTS, low=1, high=MAX_POINTS)
     query.done()
-    found = curves.read_points(services().db, run, metric, rank, after, limit)
+    db = services().db
+    rank = curves.lowest_rank(db, run, metric) if rank < 0 else rank
+    found = curves.read_points(db, run, metric, rank, after, limit)
     head = {"run": run, "metric": metric, "rank": rank, "first_index": found.first_index}
     head |= {"columns": ["step", "time", "value"], "length": len(found.steps)}
     columns = (found.steps.astype("<i8"), found.times.astype("<f8"), found.values.astype("<f8"))
@@ -107,10 +111,11 @@ def _smoothing(fields: Fields) -> dict[str, Any] | None:
     if not isinstance(given, dict):
         return None
     part = Fields(given, "smoothing.")
-    smoothing = {
-        "kind": part.choice("kind", ("ema",)),
-        "weight": part.number("weight", low=0.0, high=MAX_WEIGHT),
-    }
+    smoothing = {"kind": part.choice("kind", ("ema", "mean", "median"))}
+    if smoothing["kind"] == "ema":
+        smoothing["weight"] = part.number("weight", low=0.0, high=MAX_WEIGHT)
+    else:
+        smoothing["window"] = part.integer("window", low=1, high=ROLLING_LIMIT)
     fields.errors.extend(part.errors)
     return smoothing
 

@@ -7,20 +7,23 @@ from typing import Any
 
 from flask import Response
 
-from deepevent.store import runs
+from deepevent.store import deletion, runs
 from deepevent_web import compare
 from deepevent_web.fields import Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps, empty
-from deepevent_web.services import services
+from deepevent_web.services import noted, principal, services
 
 noun = Noun("runs")
-MAX_PAGE = 200
-MAX_FILTER = 4096
-MAX_COMPARED = 100
-MAX_CONFIG_BYTES = 256 * 1024
+MAX_PAGE = LIMITS.page_rows
+MAX_FILTER = LIMITS.filter_characters
+MAX_COMPARED = LIMITS.runs_compared
+MAX_CONFIG_BYTES = LIMITS.config_characters
 MAX_TAGS = 100
+MAX_CHANGES = 500
+MAX_OFFSET = 10_000_000
 
 
 @noun.route(
@@ -34,6 +37,8 @@ MAX_TAGS = 100
         "limit": "1 to 200",
         "cursor": "`next` of the page before",
         "metrics": "names, separated by commas",
+        "among": "active (neither archived nor in the trash), archived, trash, or all but the trash",
+        "offset": "how many runs to pass over",
     },
     answers={200: "{runs, next, total, revision}", 422: "a mistake in the filter, with its place"},
 )
@@ -45,9 +50,20 @@ def index() -> Response:
     limit = query.count("limit", 100, low=1, high=MAX_PAGE)
     cursor = query.text("cursor", None, limit=2048)
     metrics = query.words("metrics", limit=50)
+    among = query.choice("among", runs.AMONG, "all")
+    offset = query.count("offset", 0, high=MAX_OFFSET)
+    if offset and cursor:
+        query.wrong("offset", "and cursor exclude each other")
     query.done()
     page = runs.list_runs(
-        services().db, filter=text or None, sort=sort, limit=limit, cursor=cursor or None, metrics=metrics
+        services().db,
+        filter=text or None,
+        sort=sort,
+        limit=limit,
+        cursor=cursor or None,
+        metrics=metrics,
+        among=among,
+        offset=offset,
     )
     return answer({"runs": page.runs, "next": page.next, "total": page.total, "revision": page.revision})
 
@@ -74,6 +90,7 @@ def create() -> Response:
     }
     _check_config(fields, given["config"])
     fields.done()
+    services().shares.run(principal().token_id)
     return answer(runs.create_run(services().db, **given), 201)
 
 
@@ -102,36 +119,72 @@ def show(run: str) -> Response:
     "PATCH",
     "/runs/<run>",
     role="operator",
-    summary="Change a run's name, tags, notes, group or archived flag",
+    summary="Change a run's name, tags, notes or group, archive it, put it into the trash",
     body=Body(),
     answers={200: "the Run"},
 )
 def update(run: str) -> Response:
     """Change a run."""
     fields = Fields(json_body())
+    changes = _changes(fields)
+    fields.done()
+    if not changes:
+        raise Problem(422, f"give at least one of {', '.join(runs.CHANGEABLE)}")
+    db = services().db
+    runs.update_runs(db, [(_id(run), changes)], principal().name)
+    noted(f"{run}: {', '.join(changes)}")
+    return answer(runs.get_run(db, run))
+
+
+@noun.route(
+    "PATCH",
+    "/runs",
+    role="operator",
+    summary="Change many runs at once, all or none",
+    body=Body(),
+    answers={200: "{runs: [Run]}"},
+)
+def update_many() -> Response:
+    """Change many runs."""
+    body = Fields(json_body())
+    given = body.sequence("changes", limit=MAX_CHANGES)
+    body.done()
+    changes = []
+    for index, one in enumerate(given):
+        if not isinstance(one, dict):
+            body.wrong(f"changes[{index}]", "must be an object")
+            continue
+        fields = Fields(one, prefix=f"changes[{index}].")
+        run = fields.ulid("id")
+        changes.append((run, _changes(fields)))
+        for name in one.keys() - {"id", *runs.CHANGEABLE}:
+            fields.wrong(str(name)[:250], "is not a field of this request")
+        body.errors += fields.errors
+    body.done()
+    db = services().db
+    runs.update_runs(db, changes, principal().name)
+    noted("; ".join(f"{run}: {', '.join(changed)}" for run, changed in changes))
+    return answer({"runs": runs.get_runs(db, [run for run, _ in changes])})
+
+
+def _changes(fields: Fields) -> dict[str, Any]:
     readers: dict[str, Callable[[], Any]] = {
         "name": lambda: fields.name("name"),
         "tags": lambda: fields.names("tags", limit=MAX_TAGS),
         "notes": lambda: fields.text("notes"),
-        "group": lambda: fields.name("group"),
+        "group": lambda: fields.name("group", None),
         "archived": lambda: fields.flag("archived"),
+        "trashed": lambda: fields.flag("trashed"),
     }
-    changes = {name: read() for name, read in readers.items() if name in fields}
-    for name in ("name", "tags", "notes"):
-        if name in changes and changes[name] is None:
-            fields.wrong(name, "must not be null")
-    fields.done()
-    if not changes:
-        raise Problem(422, "give at least one of name, tags, notes, group, archived")
-    db = services().db
-    runs.update_run(db, _id(run), **changes)
-    return answer(runs.get_run(db, run))
+    return {name: read() for name, read in readers.items() if name in fields}
 
 
-@noun.route("DELETE", "/runs/<run>", role="operator", summary="Delete a run", answers={204: "it is gone"})
+@noun.route(
+    "DELETE", "/runs/<run>", role="operator", summary="Delete a run for good", answers={204: "it is gone"}
+)
 def delete(run: str) -> Response:
     """Delete a run."""
-    runs.delete_run(services().db, _id(run))
+    deletion.delete_run(services().db, _id(run))
     return empty()
 
 
@@ -164,7 +217,7 @@ def metrics(run: str) -> Response:
     "GET",
     "/compare",
     role="viewer",
-    summary="Runs side by side, with what differs in their configs",
+    summary="Runs side by side, with what differs in config, packages, git and command",
     query={"runs": "2 to 100 run ids, separated by commas"},
     answers={200: "{runs, differences}"},
 )
@@ -181,4 +234,4 @@ def side_by_side() -> Response:
     if len(found) < len(ids):
         missing = set(ids) - {run["id"] for run in found}
         raise not_found(f"the run {min(missing)}")
-    return answer({"runs": found, "differences": compare.differences(found)})
+    return answer({"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))})
