@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -137,8 +138,14 @@ def scan_with(
     threshold: float,
     min_face_px: float,
     scale_step: float = SCALE_STEP,
+    *,
+    peaks: bool = False,
 ) -> Iterator[Candidates]:
-    """Yield the windows of every image that the net behind `answers_of` takes for a face."""
+    """Yield the windows of every image that the net behind `answers_of` takes for a face.
+
+    `peaks` keeps of those only the ones with no better window among their eight neighbours: a filter within
+    scales that costs next to nothing, before any work on windows.
+    """
     for image in images:
         boxes, scores = [as_boxes([])], [np.zeros(0, dtype=np.float32)]
         scales, offsets = [np.zeros(0, dtype=np.int64)], [np.zeros((0, 4), dtype=np.float32)]
@@ -146,7 +153,11 @@ def scan_with(
         for level in levels(image, size_px, min_face_px, scale_step):
             answers = answers_of(level.pixels)
             faces = answers[FACE]
-            rows, columns = np.nonzero(faces >= threshold)
+            accepted = faces >= threshold
+            if peaks:
+                # A place outside of the map counts as the lowest score.
+                accepted &= faces >= cv2.dilate(faces, _NEIGHBOURS)
+            rows, columns = np.nonzero(accepted)
             n_seen += faces.size
             corners = np.stack([columns, rows], axis=1) * stride_px
             boxes.append(level.boxes(corners, size_px))
@@ -170,6 +181,7 @@ def scan_with(
 
 # Two classes and four edges.
 _WITH_BOX = 6
+_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 
 
 def face_map(network: Network, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

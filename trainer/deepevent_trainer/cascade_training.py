@@ -39,7 +39,7 @@ from deepevent_trainer.records import detections
 from deepevent_trainer.samples import choose, small
 
 # Epochs of each round of a net, in shares of --epochs: what the last net lets pass is what a person sees.
-COURSES: dict[str, tuple[float, ...]] = {"det12": (1, 0.5), "det24": (1, 1), "det48": (1, 1, 1)}
+COURSES: dict[str, tuple[float, ...]] = {"det12": (1, 0.5), "det24": (1, 1), "det48": (1, 1, 3)}
 LATER_ROUNDS_RATE = 0.4
 RECALL_FLOORS = {"det12": 0.97, "det24": 0.97}
 FINAL_THRESHOLD = 0.2
