@@ -19,6 +19,8 @@ from deepevent_trainer.pyramid import luminance
 
 # A box moves by itself, so levels need not lie as near as with windows that stay (MTCNN: 1.41).
 SCALE_STEP = 1.414
+# The net of this size is the last one: its score is joined with the one before.
+LAST_SIZE_PX = 48
 _LOCAL_IOU = 0.6
 _FINAL_IOU = 0.4
 
@@ -71,14 +73,20 @@ def pipeline(
     )
     stages: list[Stage] = []
     for index, judge in enumerate(judges):
+        last = judge.size_px == LAST_SIZE_PX
         if index:
             stages.append(
                 cascade.classify(
-                    judge.name, judge.judge, judge.size_px, judge.threshold, batch_size, judge.context
+                    judge.name,
+                    judge.judge,
+                    judge.size_px,
+                    judge.threshold,
+                    batch_size,
+                    judge.context,
+                    heeds_before=last,
                 )
             )
         stages.append(cascade.move(f"box{judge.size_px}"))
-        last = judge.size_px == 48
         iou = _FINAL_IOU if last else _LOCAL_IOU
         stages.append(cascade.suppression(f"suppress{judge.size_px}", iou, within_scales=False))
     return cascade.run(stream, *stages)

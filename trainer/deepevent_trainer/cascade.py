@@ -211,17 +211,27 @@ def classifier(network: Network) -> Classifier:
 
 
 def classify(
-    name: str, judge: Classifier, size_px: int, threshold: float, batch_size: int, context: float = 1.0
+    name: str,
+    judge: Classifier,
+    size_px: int,
+    threshold: float,
+    batch_size: int,
+    context: float = 1.0,
+    *,
+    heeds_before: bool = False,
 ) -> Stage:
     """Return a stage that keeps the windows which `judge` takes for a face.
 
     `judge` sees the square around each box, `context` times as wide; if it answers a box too, that is kept
-    for a `move`.
+    for a `move`. With `heeds_before` the score is the mean of its own and the one before, as `mean_score` has
+    it.
     """
 
     def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
         for candidates, probabilities in in_batches(stream, judge, size_px, batch_size, context):
             scores = probabilities[:, FACE]
+            if heeds_before:
+                scores = mean_score(candidates.scores, scores)
             kept = np.flatnonzero(scores >= threshold).astype(np.int64)
             passed = candidates.passed(name, "classify", kept, scores=scores[kept], threshold=threshold)
             if len(passed.stages) == 1:
@@ -232,6 +242,20 @@ def classify(
             yield passed
 
     return stage
+
+
+def mean_score(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the mean of two nets' scores, taken over their log-odds.
+
+    Nets that see a window at different sizes are wrong about different windows.
+    """
+    odds = [np.log(p) - np.log1p(-p) for p in (_inside(first), _inside(second))]
+    return np.asarray(1 / (1 + np.exp(-(odds[0] + odds[1]) / 2)), dtype=np.float32)
+
+
+def _inside(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return probabilities that are neither 0 nor 1."""
+    return np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
 
 
 def calibrate(

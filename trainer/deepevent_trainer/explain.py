@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepevent_trainer import cascade
+from deepevent_trainer.box_cascade import LAST_SIZE_PX
 from deepevent_trainer.boxes import Boxes, as_boxes, iou, squared
 from deepevent_trainer.cascade import FACE, Candidates, StageRecord
 from deepevent_trainer.pyramid import luminance
@@ -173,6 +174,8 @@ def _judged_again(
     seen = [Candidates(grey, windows, stages[lost - 1].scores, np.zeros(len(windows), dtype=np.int64))]
     batches = cascade.in_batches(seen, judge.judge, judge.size_px, max(1, len(windows)), judge.context)
     _, answers = next(batches)
+    if judge.size_px == LAST_SIZE_PX:
+        return windows, cascade.mean_score(stages[lost - 1].scores, answers[:, FACE])
     return windows, answers[:, FACE]
 
 
