@@ -43,13 +43,19 @@ def put(sha256: str) -> Response:
     "/blobs/<sha256>",
     role="viewer",
     summary="Fetch a file by the hash of its content",
-    query={"type": "one of the safe image types; else the file is an attachment"},
+    query={
+        "type": "one of the safe image types; else the file is an attachment",
+        "name": "what a browser calls the attachment",
+    },
     answers={200: "the file"},
 )
 def get(sha256: str) -> Response:
     """Fetch a blob."""
     query = Query()
     mime = query.choice("type", SAFE_TYPES, None)
+    name = query.name("name", None)
+    if name is not None and ("/" in name or "\\" in name or name.startswith(".")):
+        query.wrong("name", "must be a plain file name")
     query.done()
     blobs = services().blobs
     if not SHA256.match(sha256) or not blobs.exists(sha256):
@@ -58,7 +64,7 @@ def get(sha256: str) -> Response:
         blobs.path(sha256),
         mimetype=mime or "application/octet-stream",
         as_attachment=mime is None,
-        download_name=sha256,
+        download_name=name or sha256,
         conditional=True,
         etag=sha256,
         last_modified=0,
