@@ -3,10 +3,11 @@
  * Draws SVG from pure functions (relations.js).
  */
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { brushOf, scaleOf, valueOn } from "../relations.js";
 import { cut } from "../format.js";
 import { hovered } from "../state.js";
+import { useWidth } from "../width.js";
 
 const HEIGHT = 320;
 const TOP = 34;
@@ -16,18 +17,6 @@ const LEAST_SPACING = 96;
 const LABEL_PX = 7;
 /** A press that moves less takes the brush away. */
 const LEAST_BRUSH_PX = 4;
-
-/** The width of an element as it is laid out. @returns {[{current: Element|null}, number]} */
-export function useWidth() {
-  const node = useRef(null);
-  const [width, setWidth] = useState(0);
-  useEffect(() => {
-    const sized = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
-    sized.observe(node.current);
-    return () => sized.disconnect();
-  }, []);
-  return [node, width];
-}
 
 const yOf = (part) => TOP + (1 - part) * (HEIGHT - TOP - BOTTOM);
 const partOf = (y) => Math.min(1, Math.max(0, 1 - (y - TOP) / (HEIGHT - TOP - BOTTOM)));

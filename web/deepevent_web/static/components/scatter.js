@@ -4,7 +4,7 @@ import { useRef, useState } from "preact/hooks";
 import { brushOf, scaleOf, valueOn } from "../relations.js";
 import { cut } from "../format.js";
 import { hovered } from "../state.js";
-import { useWidth } from "./parallel.js";
+import { useWidth } from "../width.js";
 
 const HEIGHT = 320;
 const MARGIN = { left: 64, right: 20, top: 16, bottom: 34 };
