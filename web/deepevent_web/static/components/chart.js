@@ -140,6 +140,12 @@ function handleOf(node, chart) {
       const px = at ? at._offset + at.c2p(x) : null;
       return px === null || px < at._offset - 1 || px > at._offset + at._length + 1 ? null : px;
     },
+    /** Room beside a place in the chart, within what scrolls around it. */
+    room: (px) => {
+      const frame = node.getBoundingClientRect();
+      const pane = (node.closest(".card.full, .charts-pane, .content") ?? document.body).getBoundingClientRect();
+      return { left: frame.left + px - pane.left, right: pane.right - frame.left - px };
+    },
     toPixel: (x) => axes()?.xaxis.c2p(x) ?? NaN,
     height: (y) => (axes() ? axes().yaxis._offset + axes().yaxis.d2p(y) : NaN),
     picture: (format, title) => picture(node, chart, format, title),
