@@ -46,6 +46,7 @@ function loadPlotly() {
 export function openCharts() {
   return [...charts].map(([node, chart]) => ({
     key: chart.key,
+    axis: chart.drawnAxis,
     visible: chart.visible,
     draws: chart.draws,
     range: node._fullLayout?.xaxis?.range,
@@ -63,6 +64,7 @@ function draw(node, chart) {
   if (!chart.listening) listen(node, chart);
   if (hovered.value !== null) highlight(node, hovered.value);
   chart.draws += 1;
+  chart.drawnAxis = chart.axis;
   chart.onDrawn?.();
 }
 

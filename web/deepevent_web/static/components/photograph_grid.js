@@ -13,7 +13,7 @@ function Tile({ photo, item, stage, least, onOpen }) {
   const shown = Math.min(stage, event.stages.length - 1);
   const boxes = useMemo(() => drawnBoxes(event, living, shown), [event, living, shown]);
   const row = funnel(event, living)[shown];
-  const words = row ? `${row.faces} of ${event.truth.length} faces, ${row.windows} windows` : "no stage";
+  const words = row ? `${row.faces} of ${event.truth.length} faces, ${row.windows} ${row.windows === 1 ? "window" : "windows"}` : "no stage";
   return html`<button class="grid-tile" onClick=${onOpen} aria-label=${`Open ${photo.name}: ${words}`}><${Photograph} src=${blobURL(photo.blob, photo.mime)} alt="" boxes=${boxes} /><span><${Name} text=${photo.name} most=${24} /> <small>${words}</small></span></button>`;
 }
 
