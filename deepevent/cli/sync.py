@@ -36,7 +36,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ServerUnreachable(
             f"no server is known: start 'deepevent serve', or give --url (looked for {endpoint.path})"
         )
-    transport = Transport(endpoint.url, endpoint.token)
+    transport = Transport(endpoint.url, endpoint.token, trust=endpoint.trust())
     report = Report()
     try:
         adopt(

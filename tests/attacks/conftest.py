@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
 import requests
+from playwright.sync_api import Browser, sync_playwright
 
 MOST_GROWTH_BYTES = 300 * 1024 * 1024
 PATIENCE_S = 30
@@ -195,3 +200,23 @@ def new_run(operator: Client) -> Callable[..., str]:
         return str(answer.json()["id"])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def load_proxy() -> ModuleType:
+    """The module `proxy.py` of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location("deepevent_proxy", Path(__file__).with_name("proxy.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, from Debian or Playwright's own."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -24,7 +24,7 @@ from deepevent.errors import CheckpointInvalid, NonFiniteLoss, SettingsError
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data.batches import Source
 from deepevent_trainer.distributed import ALONE, Group
-from deepevent_trainer.losses import box_errors, loss_of
+from deepevent_trainer.losses import box_errors, box_overlaps, loss_of
 from deepevent_trainer.measures import calibration_measures, detection_measures
 from deepevent_trainer.networks import Network
 
@@ -246,6 +246,7 @@ def validate(network: Network, source: Source) -> dict[str, float]:
     logits: list[Tensor] = []
     targets: list[Tensor] = []
     errors: list[Tensor] = []
+    overlaps: list[NDArray[np.float64]] = []
     with torch.inference_mode():
         device = next(network.parameters()).device
         for batch in source.validation():
@@ -254,7 +255,9 @@ def validate(network: Network, source: Source) -> dict[str, float]:
             logits.append(outputs[judged, : network.plan.n_classes])
             targets.append(batch.targets[judged])
             if batch.boxes is not None:
-                errors.append(box_errors(outputs[:, network.plan.n_classes :], batch.boxes))
+                found = outputs[:, network.plan.n_classes :]
+                errors.append(box_errors(found, batch.boxes))
+                overlaps.append(box_overlaps(found, batch.boxes))
         every_logit, every_target = torch.cat(logits), torch.cat(targets)
         loss = nn.functional.cross_entropy(every_logit, every_target).item()
         probabilities = torch.softmax(every_logit, dim=1).numpy()
@@ -264,6 +267,7 @@ def validate(network: Network, source: Source) -> dict[str, float]:
         measures = calibration_measures(probabilities, every_target.numpy(), network.size_px)
     if errors:
         measures["box_error"] = float(torch.cat(errors).mean())
+        measures["iou_of_box"] = float(np.concatenate(overlaps).mean())
     return {"loss": loss, **measures}
 
 

@@ -51,7 +51,7 @@ def look(file: BinaryIO) -> Image | None:
             return _gif(file)
         if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
             return _webp(head)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OSError):
         return None
     return None
 
@@ -88,7 +88,7 @@ def _jpeg(file: BinaryIO) -> Image | None:
     """JPEG (ITU T.81, annex B): segments, one of which is the frame's header."""
     file.seek(2)
     for _ in range(_MARKERS_LOOKED_AT):
-        mark, marker = file.read(2)
+        mark, marker = struct.unpack("BB", file.read(2))
         if mark != 0xFF:
             return None
         if marker == 0xFF:  # a fill byte

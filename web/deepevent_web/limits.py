@@ -56,8 +56,15 @@ class Limits:
     )
     # rates and shares
     head_and_body_s: int = _limit(15, "408", "the time for a head, and for a body plus 1 s per 64 KiB")
+    answer_stall_s: int = _limit(30, "the connection closes", "the time without a byte of an answer read")
+    connections_per_address: int = _limit(
+        64,
+        "429",
+        "connections of one address being read or answered; not pages' sockets, nor trusted proxies",
+        adjustable=True,
+    )
     requests_at_once: int = _limit(
-        32, "429", "requests of one token that are being answered", adjustable=True
+        32, "429", "requests of one token that are being answered, agents apart", adjustable=True
     )
     waiting_bytes: int = _limit(
         64 * MIB, "429", "batches of one token that wait for their commit", adjustable=True
@@ -66,18 +73,22 @@ class Limits:
         64 * MIB, "429", "batches of one token, inflated, in the long run", adjustable=True
     )
     requests_per_second: int = _limit(
-        500, "429", "requests that log, of one token, in the long run", adjustable=True
+        2000, "429", "requests that log, of one token, in the long run", adjustable=True
     )
     runs_per_minute: int = _limit(
-        600, "429", "new runs and writers of one token; 1,000 at once", adjustable=True
+        600, "429", "new runs and writers of one token; 5 minutes' worth at once", adjustable=True
     )
-    names_per_minute: int = _limit(10_000, "429", "new metrics of one token; 50,000 at once", adjustable=True)
-    wrong_codes_per_minute: int = _limit(10, "429", "wrong sign-in codes from one address", adjustable=True)
+    names_per_minute: int = _limit(
+        10_000, "429", "new metrics of one token; 5 minutes' worth at once", adjustable=True
+    )
+    wrong_codes: int = _limit(
+        10, "429", "wrong sign-in codes from one address; then two a minute", adjustable=True
+    )
     wrong_tokens_per_minute: int = _limit(
         100, "429", "requests with a wrong token from one address; a right one still gets in", adjustable=True
     )
     sockets: int = _limit(100, "429", "pages that are open at once (--viewers)")
-    sockets_per_address: int = _limit(100, "429", "the same from one address (--viewers-per-address)")
+    sockets_per_address: int = _limit(40, "429", "the same from one address (--viewers-per-address)")
     messages_per_second: int = _limit(50, "the socket closes", "messages of one page; 200 at once")
 
 

@@ -24,8 +24,8 @@ class ServerProcess:
 
     def __init__(self, plan: Plan) -> None:
         self._db = connection.open_database(plan.store)
-        self._committer = ingest.Committer(self._db)
-        store = blobs.BlobStore(plan.home / "blobs")
+        self._committer = ingest.Committer(self._db, waiting_bytes=plan.ingest_bytes)
+        store = blobs.open_blobs(plan.blobs)
         self.services = Services(
             self._db,
             self._committer,
@@ -34,6 +34,7 @@ class ServerProcess:
             plan.address,
             Seats(plan.viewers, plan.viewers_per_address),
             Terms(plan.lease_s, plan.lease_s / 3),
+            plan.limits,
         )
         application = create_app(self.services)
         self.wsgi: Flask = application.wsgi

@@ -15,7 +15,7 @@ export function value(raw) {
   if (!Number.isFinite(v)) return v > 0 ? "+Inf" : "−Inf";
   const size = Math.abs(v);
   if (v === 0) return "0";
-  if (size >= 1e7 || size < 1e-3) return v.toExponential(2).replace("-", "−").replace("e−", "e−").replace("e+", "e");
+  if (size >= 1e7 || size < 1e-3) return v.toExponential(2).replaceAll("-", "−").replace("e+", "e");
   if (Number.isInteger(v)) return v.toLocaleString("en-GB").replace("-", "−");
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 4;
   return v.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");

@@ -28,6 +28,7 @@ function because(job, at) {
     if (number(job.not_before) > at) return `again in ${duration(number(job.not_before) - at)}`;
     return "";
   }
+  if (job.sweep?.pruned) return "pruned by its sweep";
   return job.reason || (job.exit_code ? `exit code ${job.exit_code}` : "");
 }
 
@@ -63,7 +64,7 @@ function Row({ job, mayAct, onClone }) {
     <td class="number dim">${job.id}</td>
     <td class="job-state"><span class=${`status ${KIND[job.state] || "plain"}`} title=${MEANING[job.state] || ""}><i class="dot"></i>${job.state}</span>${reason ? html`<small title=${reason}>${cut(reason, 34)}</small>` : null}</td>
     <td class="job-what" title=${all}>${job.name ? html`<${Name} text=${job.name} most=${32} /><small>${job.name === head ? rest : `${cut(head, 28)} ${rest}`}</small>` : html`<bdi class="name">${cut(head, 40)}</bdi><small>${rest}</small>`}</td>
-    <td>${job.run && job.attempt ? html`<a href=${`/runs/${encodeURIComponent(job.run)}`}>run</a>` : html`<span class="dim">–</span>`}</td>
+    <td>${job.sweep ? html`<a href=${`/sweeps/${job.sweep.id}?trial=${job.sweep.trial}`}>trial</a> · ` : null}${job.run && job.attempt ? html`<a href=${`/runs/${encodeURIComponent(job.run)}`}>run</a>` : html`<span class="dim">–</span>`}</td>
     <td>${job.agent ? html`<${Name} text=${job.agent} most=${20} />` : html`<span class="dim">–</span>`}</td>
     <td class="number">${job.attempt || "–"}</td>
     <td class="number">${job.priority}</td>
