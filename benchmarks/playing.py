@@ -262,6 +262,11 @@ def _line(stream: TextIO | None) -> str:
 @contextlib.contextmanager
 def _watcher(known: dict[str, str], runs: list[str], outcome: Outcome) -> Iterator[None]:
     client = socketio.Client()
+    trigger = client.eio._trigger_event
+    # By itself the client starts a thread for each packet, and a header's binary part may overtake it.
+    client.eio._trigger_event = lambda event, *arguments, **options: trigger(
+        event, *arguments, **{**options, "run_async": False}
+    )
 
     def take(header: dict[str, Any], data: bytes) -> None:
         if not header["series"] or not header["series"][0]["n"]:

@@ -32,6 +32,7 @@ from deepevent.parameters import (
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 MAX_PARAMETERS = 100
+MAX_PROCESSES = 1024
 # Variables through which a value could make a program load foreign code: no recipe may pass or set them.
 FORBIDDEN_VARIABLES = frozenset(
     {"LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PYTHONSTARTUP", "PYTHONINSPECT"}
@@ -54,7 +55,7 @@ class Recipe:
 
     `folder` is where its file lies; it is empty in a recipe that came as JSON. `resume` is added to the
     command of every attempt after the first, if the file `checkpoint` is in the job's folder by then;
-    `metric` is what a sweep optimises.
+    `metric` is what a sweep optimises; above 1, `processes` are started by torchrun and train together.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Recipe:
     resume: tuple[str, ...] = ()
     checkpoint: str | None = None
     metric: str | None = None
+    processes: int = 1
     folder: str = ""
 
 
@@ -162,9 +164,12 @@ def parse_recipe(name: str, table: object, folder: str = "") -> Recipe:
         resume=keys.strings("resume"),
         checkpoint=keys.take("checkpoint", str, None),
         metric=keys.take("metric", str, None),
+        processes=keys.take("processes", int, 1),
         folder=folder,
     )
     keys.refuse_rest("")
+    if not 1 <= recipe.processes <= MAX_PROCESSES:
+        problems.append(f"processes must lie between 1 and {MAX_PROCESSES}, got {recipe.processes!r}")
     if problems:
         raise RecipeInvalid(f"recipe {name!r}", problems)
     return recipe
@@ -186,6 +191,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     table["environment"] = list(recipe.environment)
     table["variables"] = dict(recipe.variables)
     table["resume"] = list(recipe.resume)
+    table["processes"] = recipe.processes if recipe.processes > 1 else None
     return without_empty(
         {**table, "help": recipe.help, "metric": recipe.metric, "checkpoint": recipe.checkpoint}
     )

@@ -46,7 +46,7 @@ class Transport:
         self,
         url: str,
         token: str,
-        timeout_s: float = ANSWER_TIMEOUT_S,
+        timeout_s: float | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
@@ -56,7 +56,7 @@ class Transport:
         self._port = parts.port
         self._secure = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/") + "/api/v1"
-        self._timeout_s = timeout_s
+        self._timeout_s = ANSWER_TIMEOUT_S if timeout_s is None else timeout_s
         self._trust = trust
         self._connection: http.client.HTTPConnection | None = None
 

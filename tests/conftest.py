@@ -112,7 +112,8 @@ class Server:
     def sign_in(self, code: str | None = None) -> requests.Session:
         """A browser's session: the cookie, and on every request the headers that its page would send."""
         session = requests.Session()
-        answer = session.post(f"{self.url}/api/v1/session", json={"code": code or self.code}, timeout=30)
+        code = code or self.call("POST", "/api/v1/session/codes").json()["code"]
+        answer = session.post(f"{self.url}/api/v1/session", json={"code": code}, timeout=30)
         assert answer.status_code == 204, answer.text
         page = session.get(f"{self.url}/", timeout=30)
         found = re.search(r'name="csrf-token" content="([0-9a-f]+)"', page.text)
@@ -165,6 +166,20 @@ def server(start_server: Callable[..., Server]) -> Server:
 def server_class() -> type[Server]:
     """For folders whose tests need a server that lives longer than one file."""
     return Server
+
+
+@pytest.fixture(scope="module")
+def serve_home() -> Iterator[Callable[[Path], Server]]:
+    """Start servers on homes that are there already, for all tests of a file."""
+    started: list[Server] = []
+
+    def serve(home: Path) -> Server:
+        started.append(Server(home))
+        return started[-1].start()
+
+    yield serve
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture(scope="module")

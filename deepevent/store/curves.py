@@ -218,15 +218,21 @@ def _check(
 def _find(connection: sa.Connection, queries: Sequence[Query]) -> dict[tuple[str, str, int | None], Metric]:
     table = schema.metrics
     runs, names = {query.run for query in queries}, {query.metric for query in queries}
-    there = sa.select(schema.runs.c.id).where(schema.runs.c.id.in_(runs), schema.runs.c.deleted == sa.false())
     rows = connection.execute(
         sa.select(*(table.c[name] for name in METRIC_COLUMNS)).where(
-            table.c.run_id.in_(there), table.c.name.in_(names)
+            table.c.run_id.in_(runs), table.c.name.in_(names)
         )
     )
+    # Runs that are on their way out; as a condition `deleted` lures SQLite away from the primary key.
+    marks = connection.execute(
+        sa.select(schema.runs.c.id, schema.runs.c.deleted).where(schema.runs.c.id.in_(runs))
+    )
+    gone = {run_id for run_id, deleted in marks if deleted}
     found: dict[tuple[str, str, int | None], Metric] = {}
     for row in rows:
         metric = Metric(*row)
+        if metric.run_id in gone:
+            continue
         found[metric.run_id, metric.name, metric.rank] = metric
         lowest = found.get((metric.run_id, metric.name, None))
         if lowest is None or metric.rank < lowest.rank:

@@ -152,7 +152,7 @@ def test_a_blob_is_stored_once_and_served_safely(server: Any) -> None:
 
 
 def test_a_compared_config_shows_only_what_differs(server: Any) -> None:
-    """Equal keys are left out, absent ones show as absent."""
+    """Equal keys are left out, absent ones show as absent, and what nobody recorded differs in nothing."""
     made = [
         server.call("POST", "/api/v1/runs", json={"name": name, "config": config}).json()["id"]
         for name, config in (
@@ -161,7 +161,12 @@ def test_a_compared_config_shows_only_what_differs(server: Any) -> None:
         )
     ]
     answer = server.call("GET", f"/api/v1/compare?runs={','.join(made)}").json()
-    assert answer["differences"] == {"config": {"seed": {made[0]: 1, made[1]: 2}, "dropout": {made[1]: 0.5}}}
+    assert answer["differences"] == {
+        "config": {"seed": {made[0]: 1, made[1]: 2}, "dropout": {made[1]: 0.5}},
+        "packages": {},
+        "git": {},
+        "command": {},
+    }
     assert [run["id"] for run in answer["runs"]] == made
 
 

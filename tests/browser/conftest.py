@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -12,15 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 OUTPUT = Path(os.environ.get("DEEPEVENT_TEST_OUTPUT", "test-output"))
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium_path() -> str | None:
     """Chromium from Debian, else None: Playwright's own."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def fill_library() -> Callable[[Path, int], list[str]]:
+    """Write a home with so many finished runs; see `library.fill`."""
+    spec = importlib.util.spec_from_file_location("deepevent_library", Path(__file__).with_name("library.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    fill: Callable[[Path, int], list[str]] = module.fill
+    return fill
 
 
 @pytest.fixture(scope="session")

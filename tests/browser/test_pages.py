@@ -53,6 +53,7 @@ def test_a_mistaken_filter_is_explained_at_its_place(
 ) -> None:
     """The server's sentence stands under the filter, and the field is marked as wrong."""
     page = open_page("/")
+    expect(page.get_by_label("Filter runs")).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_label("Filter runs")).to_be_focused()
     page.keyboard.type('status = "running" and nonsense > 1')

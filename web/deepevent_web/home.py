@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from deepevent.errors import SettingsError
@@ -22,6 +24,22 @@ def home_folder() -> Path:
 def store_url(home: Path) -> str:
     """The database in the home."""
     return f"sqlite:///{home / 'deepevent.db'}"
+
+
+def check_blobs(url: str | None) -> None:
+    """Try the object store that `--blobs` names, in a process of its own: its threads survive no fork.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    if url is None or "://" not in url or url.startswith("file:"):
+        return
+    tried = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "deepevent.store.objects", url], capture_output=True, text=True, check=False
+    )
+    if tried.returncode != 0:
+        said = (tried.stderr.strip().splitlines() or [f"trying it ended with {tried.returncode}"])[-1]
+        raise SettingsError(f"--blobs {url}: {said}")
 
 
 def make_home(home: Path) -> None:

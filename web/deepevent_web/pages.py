@@ -80,6 +80,7 @@ for _rule, _name in {
     "/detections": "detections",
     "/jobs": "jobs",
     "/jobs/<job>": "job",
+    "/sweeps/<sweep>": "sweep",
     "/settings": "settings",
 }.items():
     _shell(_rule, _name)

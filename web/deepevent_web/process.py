@@ -24,8 +24,8 @@ class ServerProcess:
 
     def __init__(self, plan: Plan) -> None:
         self._db = connection.open_database(plan.store)
-        self._committer = ingest.Committer(self._db)
-        store = blobs.BlobStore(plan.home / "blobs")
+        self._committer = ingest.Committer(self._db, waiting_bytes=plan.ingest_bytes)
+        store = blobs.open_blobs(plan.blobs)
         self.services = Services(
             self._db,
             self._committer,

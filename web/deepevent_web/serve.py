@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import logging
 import os
 import signal
 import socket
@@ -51,6 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--store", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME (default: in the home)"
     )
     parser.add_argument(
+        "--blobs", metavar="URL", help="where images and files lie: file:///FOLDER or s3://BUCKET/PREFIX"
+    )
+    parser.add_argument(
         "--workers", type=int, default=1, help="processes; more than 1 needs PostgreSQL (default: 1)"
     )
     parser.add_argument(
@@ -72,6 +74,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="an agent that is silent for so long loses its jobs (default: 30)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="json: a line for each request too (default: text, warnings alone)",
+    )
+    parser.add_argument(
+        "--ingest-memory",
+        type=int,
+        default=256,
+        metavar="MIB",
+        help="what may wait for its commit; beyond it scripts are told to come back later (default: 256)",
+    )
     exposure.configure(parser)
 
 
@@ -81,12 +96,15 @@ class Plan:
 
     home: Path
     store: str
+    blobs: str
     address: str
     link: str
     policy: Policy
     viewers: int
     viewers_per_address: int
     lease_s: float
+    log_format: str
+    ingest_bytes: int
     limits: Limits
     tls: ssl.SSLContext | None
     certificate: Path | None
@@ -99,6 +117,7 @@ def execute(arguments: argparse.Namespace) -> int:
         home = home_folder()
         homes.make_home(home)
         homes.take_lock(home)
+        homes.check_blobs(arguments.blobs)
         listener = _listen(arguments.host, arguments.port)
         plan = _prepare(arguments, home, listener)
     except DeepEventError as error:
@@ -125,6 +144,8 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong.append(f"--viewers must lie between 1 and 2000, got {arguments.viewers}")
     if not 1 <= arguments.lease <= 86_400:
         wrong.append(f"--lease must lie between 1 and 86400 seconds, got {arguments.lease}")
+    if not 1 <= arguments.ingest_memory <= 65_536:
+        wrong.append(f"--ingest-memory must lie between 1 and 65536 MiB, got {arguments.ingest_memory}")
     wrong += exposure.problems(arguments)
     if wrong:
         raise SettingsError("; ".join(wrong))
@@ -175,12 +196,15 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
     return Plan(
         home=home,
         store=store,
+        blobs=arguments.blobs or str(home / "blobs"),
         address=address,
         link=f"{address}/signin#{code}",
         policy=policy,
         viewers=arguments.viewers,
         viewers_per_address=arguments.viewers_per_address or limits.sockets_per_address,
         lease_s=arguments.lease,
+        log_format=arguments.log_format,
+        ingest_bytes=arguments.ingest_memory << 20,
         limits=limits,
         tls=tls,
         certificate=arguments.cert,
@@ -228,6 +252,7 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
+    from deepevent_web import logs
     from deepevent_web.doorkeeper import Doorkeeper
     from deepevent_web.process import ServerProcess
     from deepevent_web.worker import DrainingWorker
@@ -251,6 +276,7 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
 
     class Server(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
+            logs.set_up(plan.log_format)
             for name, value in _settings(plan, listener, workers).items():
                 self.cfg.set(name, value)
             if plan.tls is not None:
@@ -260,15 +286,11 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
                 plan.limits.connections_per_address, plan.policy.trusted_proxies
             )
             self.cfg.set("worker_class", DrainingWorker)
+            self.cfg.set("logger_class", logs.ServerLogger)
             self.cfg.set("post_worker_init", ready)
             self.cfg.set("worker_exit", ended)
 
         def load(self) -> Any:
-            logging.basicConfig(
-                level=logging.WARNING,
-                stream=sys.stderr,
-                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            )
             processes.append(ServerProcess(plan))
             return processes[0].wsgi
 

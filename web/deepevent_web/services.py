@@ -20,7 +20,7 @@ from deepevent_web.shares import Shares
 
 if TYPE_CHECKING:
     from deepevent.store.access import Principal
-    from deepevent.store.blobs import BlobStore
+    from deepevent.store.blobs import Blobs
     from deepevent.store.connection import Database
     from deepevent.store.ingest import Committer
 
@@ -41,7 +41,7 @@ class Services:
 
     db: Database
     committer: Committer
-    blobs: BlobStore
+    blobs: Blobs
     policy: Policy
     address: str
     seats: Seats = field(default_factory=Seats)

@@ -99,6 +99,7 @@ class Watcher:
     media: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     jobs: set[int] = field(default_factory=set)
+    sweeps: set[int] = field(default_factory=set)
     logs: dict[str, int] = field(default_factory=dict)
     queue: bool = False
     overflowed: bool = False
@@ -108,8 +109,8 @@ class Watcher:
 
     def has_news(self) -> bool:
         """Whether something is to be sent."""
-        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs, self.logs)
-        return any(waiting) or self.queue or self.overflowed
+        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs)
+        return any(waiting) or bool(self.sweeps or self.logs) or self.queue or self.overflowed
 
     def note_runs(self, changed: set[str], deleted: set[str]) -> None:
         """Runs that changed or went; beyond a bound the browser is told to ask anew."""
@@ -125,11 +126,12 @@ class Watcher:
         if len(self.media) + len(self.alerts) > MAX_PENDING:
             self.overflow()
 
-    def note_jobs(self, changed: set[int], queue: bool) -> None:
-        """Jobs that changed, and whether agents or the queue itself did."""
+    def note_jobs(self, changed: set[int], sweeps: set[int], queue: bool) -> None:
+        """Jobs and sweeps that changed, and whether agents or the queue itself did."""
         self.jobs |= changed
+        self.sweeps |= sweeps
         self.queue = self.queue or queue
-        if len(self.jobs) > MAX_PENDING:
+        if len(self.jobs) + len(self.sweeps) > MAX_PENDING:
             self.overflow()
 
     def note_logs(self, lengths: dict[str, int]) -> None:
@@ -143,5 +145,6 @@ class Watcher:
         self.media.clear()
         self.alerts.clear()
         self.jobs.clear()
+        self.sweeps.clear()
         self.queue = False
         self.overflowed = True

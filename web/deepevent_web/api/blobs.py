@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, BinaryIO, cast
 
 from flask import Response, request
@@ -64,7 +63,7 @@ def get(sha256: str) -> Response:
         raise not_found("the blob")
     if mime is not None:
         with _open(sha256) as file:
-            _check_image(file, mime)
+            _check_image(file, _size(sha256), mime)
     return _answer(_open(sha256), sha256, mime)
 
 
@@ -75,9 +74,16 @@ def _open(sha256: str) -> BinaryIO:
         raise not_found("the blob") from None
 
 
-def _check_image(file: BinaryIO, mime: str) -> None:
+def _size(sha256: str) -> int:
+    try:
+        return services().blobs.size(sha256)
+    except OSError:
+        raise not_found("the blob") from None
+
+
+def _check_image(file: BinaryIO, size: int, mime: str) -> None:
     """Let only that be shown which is what it is said to be, and which a browser can decode in passing."""
-    found, size = images.look(file), os.fstat(file.fileno()).st_size
+    found = images.look(file)
     if found is None or found.mime != mime:
         raise Problem(422, f"this file does not begin like {mime}; without ?type= it comes as an attachment")
     pixels, frames = found.width_px * found.height_px, found.n_frames
@@ -90,7 +96,7 @@ def _check_image(file: BinaryIO, mime: str) -> None:
 
 
 def _answer(file: BinaryIO, sha256: str, mime: str | None) -> Response:
-    size = os.fstat(file.fileno()).st_size
+    size = _size(sha256)
     response = Response(wrap_file(request.environ, file), mimetype=mime or "application/octet-stream")
     response.direct_passthrough = True
     response.content_length = size

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from deepevent.store import curves, deletion, runs
+from deepevent.store import deletion, runs
 from deepevent_web import compare
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.limits import LIMITS
@@ -24,7 +24,6 @@ MAX_CONFIG_BYTES = LIMITS.config_characters
 MAX_TAGS = 100
 MAX_CHANGES = 500
 MAX_OFFSET = 10_000_000
-SPARK_PIXELS = 12
 
 
 @noun.route(
@@ -40,7 +39,6 @@ SPARK_PIXELS = 12
         "metrics": "names, separated by commas",
         "among": "active (neither archived nor in the trash), archived, trash, or all but the trash",
         "offset": "how many runs to pass over",
-        "spark": "a metric whose course is to come along as a few points",
     },
     answers={200: "{runs, next, total, revision}", 422: "a mistake in the filter, with its place"},
 )
@@ -54,7 +52,6 @@ def index() -> Response:
     metrics = query.words("metrics", limit=50)
     among = query.choice("among", runs.AMONG, "all")
     offset = query.count("offset", 0, high=MAX_OFFSET)
-    spark = query.text("spark", None, limit=250)
     if offset and cursor:
         query.wrong("offset", "and cursor exclude each other")
     query.done()
@@ -68,18 +65,7 @@ def index() -> Response:
         among=among,
         offset=offset,
     )
-    if spark:
-        _add_sparks(page.runs, spark)
     return answer({"runs": page.runs, "next": page.next, "total": page.total, "revision": page.revision})
-
-
-def _add_sparks(listed: list[dict[str, Any]], metric: str) -> None:
-    """Give each run the course of a metric, in about as many points as a word has room for."""
-    queries = [curves.Query(run["id"], metric) for run in listed]
-    for run, curve in zip(
-        listed, curves.read_curves(services().db, queries, pixels=SPARK_PIXELS).curves, strict=True
-    ):
-        run["spark"] = {"metric": metric, "x": curve.x.tolist(), "y": curve.value.tolist()}
 
 
 @noun.route(

@@ -78,28 +78,62 @@ export const newSignInLink = () => json("POST", "/session/codes");
 
 /**
  * One page of the run list.
- * @param {{filter?: string, sort?: string, limit?: number, cursor?: string, metrics?: string}} values
+ * @param {{filter?: string, sort?: string, limit?: number, offset?: number, among?: string, metrics?: string}} values
  */
 export const listRuns = (values, signal) => json("GET", `/runs${query(values)}`, { signal });
 /** @param {string} run */
 export const getRun = (run) => json("GET", `/runs/${id(run)}`);
 /** @param {string} run @param {object} changes */
 export const patchRun = (run, changes) => json("PATCH", `/runs/${id(run)}`, { body: changes });
+/**
+ * Change many runs, all or none.
+ * @param {object[]} changes of each run its id and any of name, tags, notes, group, archived, trashed
+ */
+export const changeRuns = (changes) => json("PATCH", "/runs", { body: { changes } });
+/** Delete a run for good. @param {string} run */
+export const deleteRun = (run) => request("DELETE", `/runs/${id(run)}`);
+/**
+ * Groups of runs with mean and spread.
+ * @param {{by: string, metrics: string[], filter?: string, among?: string}} values
+ */
+export const groupRuns = (values, signal) =>
+  json("GET", `/groups${query({ ...values, metrics: JSON.stringify(values.metrics) })}`, { signal });
+/** What a filter can name. @returns {Promise<{config: string[], summary: string[], metrics: string[], tags: string[], projects: string[], groups: string[]}>} */
+export const listNames = () => json("GET", "/names");
+/** Values that a field has. @param {string} field */
+export const listValues = (field, signal) => json("GET", `/values${query({ of: field })}`, { signal });
 /** @param {string} run */
 export const stopRun = (run) => request("POST", `/runs/${id(run)}/stop`);
 /** @param {string} run */
 export const getMetrics = (run) => json("GET", `/runs/${id(run)}/metrics`);
 /** @param {string[]} runs */
 export const compareRuns = (runs) => json("GET", `/compare${query({ runs: runs.join(",") })}`);
-/** @param {string} run @param {{kind?: string, name?: string, limit?: number, cursor?: string}} values */
+/** @param {string} run @param {{kind?: string, name?: string, blob?: string, until?: number, order?: "newest", limit?: number, cursor?: string}} values */
 export const getMedia = (run, values, signal) => json("GET", `/runs/${id(run)}/media${query(values)}`, { signal });
-/** @param {string} run @param {{after?: number, limit?: number}} values */
-export const getLogs = (run, values) => json("GET", `/runs/${id(run)}/logs${query(values)}`);
+/** @param {string} run @param {{after?: number, limit?: number, search?: string}} values */
+export const getLogs = (run, values, signal) => json("GET", `/runs/${id(run)}/logs${query(values)}`, { signal });
+/** @param {string} run */
+export const getAlerts = (run) => json("GET", `/runs/${id(run)}/alerts`);
+/** The content of an uploaded file as text. @param {string} sha256 */
+export const getText = async (sha256, signal) => (await request("GET", `/blobs/${id(sha256)}`, { accept: "*/*", signal })).text();
 /** @param {string} run */
 export const getArtifacts = (run) => json("GET", `/runs/${id(run)}/artifacts`);
 
+/** Saved views by name. */
+export const listViews = () => json("GET", "/views");
+/** @param {{name: string, address: string}} view @returns {Promise<object>} the View */
+export const createView = (view) => json("POST", "/views", { body: view });
+/** @param {string} view @param {{name?: string, address?: string}} changes */
+export const patchView = (view, changes) => json("PATCH", `/views/${id(view)}`, { body: changes });
+/** @param {string} view */
+export const deleteView = (view) => request("DELETE", `/views/${id(view)}`);
+
 /** The newest jobs first. @param {{state?: string, limit?: number, before?: number}} values */
 export const listJobs = (values) => json("GET", `/jobs${query(values)}`);
+/** One job with its attempts and history. @param {number} job */
+export const getJob = (job) => json("GET", `/jobs/${id(job)}`);
+/** @param {number} job @param {{priority: number}} changes @returns {Promise<object>} the Job */
+export const patchJob = (job, changes) => json("PATCH", `/jobs/${id(job)}`, { body: changes });
 /** @param {object} job recipe, parameters and what else docs/api.md names @returns {Promise<object>} the Job */
 export const createJob = (job) => json("POST", "/jobs", { body: job });
 /** @param {number} job @returns {Promise<object>} the Job */
@@ -108,6 +142,22 @@ export const stopJob = (job) => json("POST", `/jobs/${id(job)}/stop`);
 export const requeueJob = (job) => json("POST", `/jobs/${id(job)}/requeue`);
 /** @param {boolean} paused */
 export const setPaused = (paused) => json("PUT", "/queue", { body: { paused } });
+/** The newest sweeps first. @param {{limit?: number, before?: number}} values */
+export const listSweeps = (values) => json("GET", `/sweeps${query(values)}`);
+/** One sweep with its trials. @param {string|number} sweep */
+export const getSweep = (sweep) => json("GET", `/sweeps/${id(sweep)}`);
+/** @param {string|number} sweep @returns {Promise<{importance: Record<string, number>}>} */
+export const getImportance = (sweep) => json("GET", `/sweeps/${id(sweep)}/importance`);
+/** @param {object} body as docs/api.md names @returns {Promise<object>} the Sweep */
+export const createSweep = (body) => json("POST", "/sweeps", { body });
+/** @param {number} sweep @param {{n_trials?: number, concurrency?: number}} changes */
+export const patchSweep = (sweep, changes) => json("PATCH", `/sweeps/${id(sweep)}`, { body: changes });
+/** @param {number} sweep */
+export const stopSweep = (sweep) => json("POST", `/sweeps/${id(sweep)}/stop`);
+/** @param {number} sweep @param {object} parameters @returns {Promise<object>} the Trial */
+export const addTrial = (sweep, parameters) => json("POST", `/sweeps/${id(sweep)}/trials`, { body: { parameters } });
+/** @param {string} agent @param {boolean} draining whether it shall take no new jobs @returns {Promise<object>} the Agent */
+export const drainAgent = (agent, draining) => json("PATCH", `/agents/${id(agent)}`, { body: { draining } });
 export const listAgents = () => json("GET", "/agents");
 export const listRecipes = () => json("GET", "/recipes");
 

@@ -7,7 +7,9 @@ import * as curves from "./curves.js";
 import { getSession } from "./api.js";
 import { placed } from "./base.js";
 import { goToSignIn } from "./router.js";
-import { applyPoints, applyRuns, connection, lastPoint, loadRuns, opened, openRun } from "./state.js";
+import { applyPoints, applyRuns, catchUp, loadRuns } from "./run_list.js";
+import { mergeSparks } from "./sparks.js";
+import { connection, lastPoint, opened, openRun } from "./state.js";
 
 /** Loopback: page and script share one clock, so a point's own time tells how long it took. */
 const SAME_CLOCK = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
@@ -18,6 +20,8 @@ let watched = [];
 let revision = null;
 let firstWatch = () => {};
 const mediaListeners = new Set();
+const logListeners = new Set();
+const alertListeners = new Set();
 const queueListeners = new Set();
 const reconnectListeners = new Set();
 
@@ -30,7 +34,7 @@ export function connect() {
   socket = io({ path: placed("/socket.io"), transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
   socket.on("connect", () => {
     connection.value = { phase: "live", since: seconds() };
-    sendWatch();
+    sendWatch(true);
     if (revision !== null) for (const listener of reconnectListeners) listener();
   });
   socket.on("disconnect", (reason) => {
@@ -59,11 +63,17 @@ export function connect() {
     applyRuns(event);
   });
   // These go to everybody and say nothing about points: the cursor of what is watched stays where it is.
-  for (const name of ["job", "agents"]) {
+  for (const name of ["job", "agents", "sweep"]) {
     socket.on(name, (event) => {
       for (const listener of queueListeners) listener(name, event);
     });
   }
+  socket.on("logs", (event) => {
+    for (const listener of logListeners) listener(event.logs);
+  });
+  socket.on("alert", (event) => {
+    for (const listener of alertListeners) listener(event.alerts);
+  });
   socket.on("media", (event) => {
     saw(event.revision);
     for (const listener of mediaListeners) listener(event.media);
@@ -88,7 +98,7 @@ export function watch(runs) {
   if (socket?.connected) curves.holdUntil(sendWatch());
 }
 
-/** Hear of jobs and agents. @param {(name: "job"|"agents", event: object) => void} listener @returns {() => void} */
+/** Hear of jobs, agents and sweeps. @param {(name: "job"|"agents"|"sweep", event: object) => void} listener @returns {() => void} */
 export function onQueue(listener) {
   queueListeners.add(listener);
   return () => queueListeners.delete(listener);
@@ -98,6 +108,18 @@ export function onQueue(listener) {
 export function onMedia(listener) {
   mediaListeners.add(listener);
   return () => mediaListeners.delete(listener);
+}
+
+/** Hear how many lines watched runs have printed. @param {(logs: {run: string, n: number}[]) => void} listener @returns {() => void} */
+export function onLogs(listener) {
+  logListeners.add(listener);
+  return () => logListeners.delete(listener);
+}
+
+/** Hear of alerts of all runs. @param {(alerts: object[]) => void} listener @returns {() => void} */
+export function onAlerts(listener) {
+  alertListeners.add(listener);
+  return () => alertListeners.delete(listener);
 }
 
 /** Hear that what was loaded may be old: the connection came back, or too much has changed. @param {() => void} listener @returns {() => void} */
@@ -110,8 +132,8 @@ function saw(newest) {
   if (newest !== undefined && (revision === null || newest > revision)) revision = newest;
 }
 
-/** @returns {Promise<void>} fulfilled once the server watches */
-function sendWatch() {
+/** @param {boolean} [anew] whether the socket has just been opened @returns {Promise<void>} fulfilled once the server watches */
+function sendWatch(anew = false) {
   const after = revision;
   return new Promise((resolve) => {
     socket.emit("watch", { runs: watched, metrics: null, after }, (answer) => {
@@ -119,6 +141,7 @@ function sendWatch() {
       firstWatch();
       if (!answer || answer.revision === undefined) return;
       saw(answer.revision);
+      if (anew) catchUp(answer.revision);
       // Curves that were fetched before this watch began may miss points: those that changed are read again.
       if (after !== null) curves.refetch(answer.changed || []);
       else curves.refetchAll();
@@ -133,6 +156,7 @@ function takePoints(header, data) {
   const numbers = new Float64Array(buffer, 0, Math.floor(buffer.byteLength / 8));
   curves.merge(header.series, numbers);
   applyPoints(header.series, numbers);
+  mergeSparks(header.series, numbers);
   let newest = 0;
   let offset = 0;
   for (const { n } of header.series) {

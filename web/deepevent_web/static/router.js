@@ -13,6 +13,7 @@ function parse() {
   const params = Object.fromEntries(new URLSearchParams(location.search));
   if (parts.length === 0) return { page: "runs", run: null, params };
   if (parts[0] === "runs" && parts.length === 2) return { page: "run", run: decodeURIComponent(parts[1]), params };
+  if (parts[0] === "sweeps" && parts.length === 2) return { page: "sweep", run: null, sweep: decodeURIComponent(parts[1]), params };
   const known = ["compare", "detections", "jobs", "settings", "signin"];
   if (parts.length === 1 && known.includes(parts[0])) return { page: parts[0], run: null, params };
   return { page: "unknown", run: null, params };

@@ -2,6 +2,7 @@
 import { html } from "htm/preact";
 import { AXES, MOST_WEIGHT, WINDOWS, chartSettings, firstOf, writeSmoothing } from "../chart_view.js";
 import { setParams } from "../router.js";
+import { ViewsMenu } from "./views_menu.js";
 
 const KINDS = [["none", "none"], ["ema", "exponential"], ["mean", "rolling mean"], ["median", "rolling median"]];
 
@@ -18,8 +19,8 @@ function Smoothing({ smoothing }) {
   </span>`;
 }
 
-/** @returns the line of controls */
-export function ChartControls() {
+/** @param {{views?: boolean}} props `views`: whether the saved views stand at its end */
+export function ChartControls({ views = true }) {
   const { x, smoothing, log, paired, search, clip, linked } = chartSettings();
   const box = (text, on, changes, title) => html`<label class="control" title=${title}><input type="checkbox" checked=${on} onChange=${(e) => setParams(changes(e.target.checked))} />${text}</label>`;
   return html`<div class="controls" role="toolbar" aria-label="Chart settings">
@@ -34,5 +35,6 @@ export function ChartControls() {
     ${box("clip outliers", clip, (on) => ({ clip: on ? "1" : null }), "leave out what spoils the range of y; each chart says how much")}
     ${box("zoom together", linked, (on) => ({ link: on ? "1" : null, zoom: null }), "a range that is dragged in one chart holds for all")}
     ${box("train with val", paired, (on) => ({ pair: on ? null : "0" }))}
+    ${views ? html`<${ViewsMenu} />` : null}
   </div>`;
 }

@@ -2,7 +2,8 @@
 import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
 import { param, setParams } from "../router.js";
-import { findRun, list, loadRuns } from "../state.js";
+import { loadRuns } from "../run_list.js";
+import { findRun, list } from "../state.js";
 import { cut } from "../format.js";
 import { Detections } from "./detections.js";
 import { Empty, Waiting } from "./empty.js";

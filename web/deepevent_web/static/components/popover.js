@@ -8,8 +8,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
  */
 export function Popover({ text, title, label, quiet = false, wide = false, children }) {
   const [open, setOpen] = useState(false);
+  const [place, setPlace] = useState({ side: "", top: 0 });
   const box = useRef(null);
   const close = () => setOpen(false);
+  const toggle = () => {
+    const frame = box.current.getBoundingClientRect();
+    setPlace({ side: frame.left < innerWidth / 2 ? "to-right" : "to-left", top: frame.bottom + 4 });
+    setOpen(!open);
+  };
   useEffect(() => {
     if (!open) return undefined;
     const away = (event) => {
@@ -27,7 +33,7 @@ export function Popover({ text, title, label, quiet = false, wide = false, child
     };
   }, [open]);
   return html`<span class="menu" ref=${box}>
-    <button type="button" class=${quiet ? "quiet" : "button"} aria-expanded=${open} aria-haspopup="true" aria-label=${label} title=${title} onClick=${() => setOpen(!open)}>${text}</button>
-    ${open ? html`<div class=${`popover ${wide ? "" : "slim"}`} role="group" aria-label=${label}>${typeof children === "function" ? children(close) : children}</div>` : null}
+    <button type="button" class=${quiet ? "quiet" : "button"} aria-expanded=${open} aria-haspopup="true" aria-label=${label} title=${title} onClick=${toggle}>${text}</button>
+    ${open ? html`<div class=${`popover ${wide ? "wide" : "slim"} ${place.side}`} style=${{ "--top": `${place.top}px` }} role="group" aria-label=${label}>${typeof children === "function" ? children(close) : children}</div>` : null}
   </span>`;
 }

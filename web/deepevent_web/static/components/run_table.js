@@ -1,104 +1,101 @@
 /**
- * The run table. Sorted and paged by the server; only the rows in view are in the document.
+ * The run table. Sorted, filtered and paged by the server; only the rows in view are in the document, each at
+ * its place in the whole list, so that the scrollbar is honest.
  */
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { columns, sortKey } from "../columns.js";
-import { ago, duration, moment, number, value } from "../format.js";
+import { mayChange } from "../actions.js";
+import { columns } from "../columns.js";
+import { count, cut } from "../format.js";
 import { param, setParams } from "../router.js";
-import { cursor, hovered, list, loadMore, now, shown } from "../state.js";
-import { cut } from "../format.js";
-import { Name } from "./name.js";
-import { toggleShown } from "./runs_page.js";
-import { Status } from "./status.js";
-import { Swatch } from "./swatch.js";
+import { holdRows, loadRange, loadRuns } from "../run_list.js";
+import { tickAll } from "../selection.js";
+import { list, selected, shown } from "../state.js";
+import { Blank, Row } from "./run_row.js";
 
-const ROW_PX = 34;
-const SPARE_ROWS = 12;
-const WORD = { min: "min", max: "max", last: "last" };
+const SPARE_ROWS = 10;
 
-function Heading({ label, sort, title, numeric = false, first = "" }) {
+/** A heading that sorts. */
+export function Heading({ column }) {
+  const { label, sort, what, key } = column;
   const active = param("sort", "-created");
   const down = active === `-${sort}`;
   const up = active === sort;
-  const next = down ? sort : up ? `-${sort}` : `${first}${sort}`;
-  return html`<th class=${numeric ? "number" : ""} aria-sort=${up ? "ascending" : down ? "descending" : "none"} title=${title}>
-    <button onClick=${() => setParams({ sort: next === "-created" ? null : next })}>${label}<span class="arrow">${up ? "↑" : down ? "↓" : ""}</span></button>
+  const next = down ? sort : up ? `-${sort}` : `${column.falls ? "-" : ""}${sort}`;
+  const text = html`${cut(label, 20)}${what ? html` <small>${what}</small>` : null}`;
+  return html`<th scope="col" class=${column.numeric ? "number" : ""} aria-sort=${!sort ? undefined : up ? "ascending" : down ? "descending" : "none"} title=${what ? `${key}, ${what}` : label}>
+    ${sort ? html`<button onClick=${() => setParams({ sort: next === "-created" ? null : next })}>${text}<span class="arrow" aria-hidden="true">${up ? "↑" : down ? "↓" : ""}</span></button>` : html`<span>${text}</span>`}
   </th>`;
 }
 
-function Row({ run, colour, chosen, several }) {
-  const on = shown.value.includes(run.id);
-  const at = cursor.value === run.id;
-  const row = useRef(null);
+function All({ rows }) {
+  const ids = rows.map((run) => run.id);
+  const n = ids.filter((id) => selected.value.has(id)).length;
+  const box = useRef(null);
   useEffect(() => {
-    if (at) row.current?.scrollIntoView({ block: "nearest" });
-  }, [at]);
-  const length = run.status === "running" && run.started ? now.value - number(run.started) : run.duration_s;
-  return html`<tr ref=${row} class=${`${on ? "on" : ""} ${at ? "at" : ""} ${hovered.value === run.id ? "hovered" : ""}`}
-      onMouseEnter=${() => on && (hovered.value = run.id)} onMouseLeave=${() => (hovered.value = null)}>
-    <td class="run-name"><button class="mark" aria-pressed=${on} aria-label=${`${on ? "Hide" : "Draw"} ${run.name} in the charts`} title=${on ? "hide in the charts" : "draw in the charts"} onClick=${() => toggleShown(run.id)}><${Swatch} colour=${colour} off=${!on} /></button>
-      <a href=${`/runs/${encodeURIComponent(run.id)}`}><${Name} text=${run.name} most=${24} /></a></td>
-    <td><${Status} status=${run.status} /></td>
-    ${chosen.map(({ metric, what }) => {
-      const v = run.metrics?.[metric]?.[what];
-      const text = value(v);
-      return html`<td class=${`number ${text === "NaN" || text.endsWith("Inf") ? "bad" : ""}`}>${text}</td>`;
-    })}
-    ${several ? html`<td><${Name} text=${run.project} most=${18} /></td>` : null}
-    <td class="number" title=${moment(run.created)}>${ago(number(run.created), now.value)}</td>
-    <td class="number">${duration(length)}</td>
-    <td class="number" title="points of the longest metric">${longest(run)}</td>
-  </tr>`;
+    box.current.indeterminate = n > 0 && n < ids.length;
+  });
+  return html`<label class="tick"><input ref=${box} type="checkbox" aria-label=${`Select the ${ids.length} loaded runs`} checked=${n > 0 && n === ids.length} onClick=${() => tickAll(ids)} /></label>`;
 }
 
-function longest(run) {
-  const counts = Object.values(run.metrics || {}).map((metric) => metric.n || 0);
-  return counts.length ? Math.max(...counts).toLocaleString("en-GB") : "–";
+/** The first column's heading, with the tick for all. @param {{rows: object[]}} props */
+export function NameHeading({ rows }) {
+  const active = param("sort", "-created");
+  const sort = active === "name" ? "ascending" : active === "-name" ? "descending" : "none";
+  return html`<th scope="col" class="name-heading" aria-sort=${sort}><span>${mayChange() ? html`<${All} rows=${rows} />` : null}<button onClick=${() => setParams({ sort: active === "name" ? "-name" : "name" })}>Run<span class="arrow" aria-hidden="true">${{ ascending: "↑", descending: "↓", none: "" }[sort]}</span></button></span></th>`;
 }
 
-/** @param {{rows: object[], colours: Map<string, object>}} props */
-export function RunTable({ rows, colours }) {
+/** @param {{colours: Map<string, object>}} props */
+export function RunTable({ colours }) {
   const pane = useRef(null);
-  const [view, setView] = useState({ top: 0, height: 900 });
+  const [view, setView] = useState({ top: 0, height: 900, row: 34 });
+  const { rows, slots, total, fresh } = list.value;
   const measure = () => {
     if (!pane.current) return;
-    const { scrollTop, clientHeight, scrollHeight } = pane.current;
-    setView({ top: scrollTop, height: clientHeight });
-    if (scrollTop + clientHeight > scrollHeight - 20 * ROW_PX) loadMore();
+    const { scrollTop, clientHeight } = pane.current;
+    const row = parseFloat(getComputedStyle(pane.current).getPropertyValue("--row")) || 34;
+    setView({ top: scrollTop, height: clientHeight, row });
+    const first = Math.max(0, Math.floor(scrollTop / row) - SPARE_ROWS);
+    loadRange(first, Math.ceil((scrollTop + clientHeight) / row) + SPARE_ROWS);
+    holdRows(scrollTop > row || pane.current.matches(":hover"));
   };
   useEffect(() => {
     measure();
     const sized = new ResizeObserver(measure);
     sized.observe(pane.current);
-    return () => sized.disconnect();
+    return () => {
+      sized.disconnect();
+      holdRows(false);
+    };
   }, []);
-  useEffect(() => void (pane.current.scrollTop = 0), [param("sort"), param("filter")]);
+  const question = `${param("sort")}\n${param("filter")}\n${param("among")}`;
+  useEffect(() => void (pane.current.scrollTop = 0), [question]);
+  useEffect(measure, [total]);
   const chosen = columns(rows);
-  const several = new Set(rows.map((run) => run.project)).size > 1;
-  const first = Math.max(0, Math.floor(view.top / ROW_PX) - SPARE_ROWS);
-  const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW_PX) + SPARE_ROWS);
-  const width = 5 + chosen.length + (several ? 1 : 0);
-  const { total, next, loading } = list.value;
+  const first = Math.min(total, Math.max(0, Math.floor(view.top / view.row) - SPARE_ROWS));
+  const last = Math.min(total, Math.ceil((view.top + view.height) / view.row) + SPARE_ROWS);
+  const width = 1 + chosen.length;
   const nShown = rows.filter((run) => shown.value.includes(run.id)).length;
+  const showFresh = () => {
+    pane.current.scrollTop = 0;
+    loadRuns({ quiet: true });
+  };
+  const body = [];
+  for (let at = first; at < last; at += 1) {
+    const run = slots.get(at);
+    body.push(run ? html`<${Row} key=${run.id} run=${run} colour=${colours.get(run.id)} chosen=${chosen} index=${at} />` : html`<${Blank} key=${`blank ${at}`} width=${width} index=${at} />`);
+  }
+  const space = (n, key) => (n > 0 ? html`<tr key=${key} class="space" aria-hidden="true"><td colspan=${width} style=${{ height: `${n * view.row}px` }}></td></tr>` : null);
 
-  return html`<div class="table-scroll" ref=${pane} onScroll=${measure}>
-    <table class="runs" aria-rowcount=${total ?? rows.length}>
-      <thead><tr>
-        <${Heading} label="Run" sort="name" />
-        <${Heading} label="Status" sort="status" />
-        ${chosen.map((column) => html`<${Heading} numeric first=${column.what === "min" ? "" : "-"} sort=${sortKey(column)} title=${`${column.metric}, ${column.what}`} label=${html`${cut(column.metric, 22)} <small>${WORD[column.what]}</small>`} />`)}
-        ${several ? html`<${Heading} label="Project" sort="project" />` : null}
-        <${Heading} label="Created" sort="created" numeric first="-" />
-        <${Heading} label="Duration" sort="duration" numeric first="-" />
-        <th class="number" title="points of the longest metric">n</th>
+  return html`${fresh ? html`<button class="button small fresh" onClick=${showFresh}>${count(fresh)} new ${fresh === 1 ? "run" : "runs"}</button>` : null}
+  <div class="table-scroll" ref=${pane} tabindex="0" role="region" aria-label="Run table" onScroll=${measure} onPointerEnter=${() => holdRows(true)} onPointerLeave=${() => holdRows(pane.current.scrollTop > view.row)}>
+    <table class="runs" aria-rowcount=${total + 1}>
+      <thead><tr aria-rowindex="1">
+        <${NameHeading} rows=${rows} />
+        ${chosen.map((column) => html`<${Heading} key=${column.id} column=${column} />`)}
       </tr></thead>
-      <tbody>
-        ${first ? html`<tr class="space" aria-hidden="true"><td colspan=${width} style=${{ height: `${first * ROW_PX}px` }}></td></tr>` : null}
-        ${rows.slice(first, last).map((run) => html`<${Row} key=${run.id} run=${run} colour=${colours.get(run.id)} chosen=${chosen} several=${several} />`)}
-        ${last < rows.length ? html`<tr class="space" aria-hidden="true"><td colspan=${width} style=${{ height: `${(rows.length - last) * ROW_PX}px` }}></td></tr>` : null}
-      </tbody>
+      <tbody>${space(first, "above")}${body}${space(total - last, "below")}</tbody>
     </table>
-    <p class="table-foot">${rows.length} of ${total} runs · ${nShown} shown in charts${next ? (loading ? " · loading more …" : html` · <button class="quiet" onClick=${loadMore}>load more</button>`) : ""}</p>
+    <p class="table-foot">${count(total)} ${total === 1 ? "run" : "runs"} · ${nShown} shown in charts</p>
   </div>`;
 }
