@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MISSING = "sweeps need Optuna, which the server does not have: pip install 'deepevent-monitor[sweep]'"
 SEED_STRIDE = 1_000_003
+FEWEST_TO_WEIGH = 4
+"""Trials with a value below which nothing is said of importance."""
 
 
 @dataclass
@@ -125,16 +127,27 @@ class Optimiser:
     def importance(self) -> dict[str, float]:
         """Say how much each parameter decides over being among the best, as shares of 1 (PED-ANOVA).
 
-        Empty until there are enough trials that completed with different values.
+        A pruned trial counts with what it had reached: it is one of those that are not among the best. Empty
+        until there are enough trials with different values.
         """
+        import optuna
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-        done = [trial for trial in self.trials if trial.state == "completed" and trial.value is not None]
+        done = [
+            Known(trial.parameters, "completed", trial.value)
+            for trial in self.trials
+            if trial.state in {"completed", "pruned"}
+            and trial.value is not None
+            and math.isfinite(trial.value)
+        ]
         varied = {name for name in self._distributions if len({repr(t.parameters[name]) for t in done}) > 1}
-        if len(done) < 4 or not varied or len({trial.value for trial in done}) < 2:
+        if len(done) < FEWEST_TO_WEIGH or not varied or len({trial.value for trial in done}) < 2:
             return {}
+        study = optuna.create_study(direction=self._study.direction)
+        for trial in done:
+            study.add_trial(self._freeze(trial))
         found = get_param_importances(
-            self._study, evaluator=PedAnovaImportanceEvaluator(), params=sorted(varied), normalize=False
+            study, evaluator=PedAnovaImportanceEvaluator(), params=sorted(varied), normalize=False
         )
         total = sum(share for share in found.values() if math.isfinite(share))
         shares = {name: found.get(name, 0.0) for name in self._distributions}

@@ -113,7 +113,7 @@ def show(sweep: str) -> Response:
     "/sweeps/<sweep>/importance",
     role="viewer",
     summary="How much each parameter decides over being among the best",
-    answers={200: "{importance: {parameter: share}}, empty while too few trials completed"},
+    answers={200: "{importance: {parameter: share}}, empty while too few trials have a value"},
 )
 def importance(sweep: str) -> Response:
     """Weigh the parameters."""

@@ -130,6 +130,10 @@ export const deleteView = (view) => request("DELETE", `/views/${id(view)}`);
 
 /** The newest jobs first. @param {{state?: string, limit?: number, before?: number}} values */
 export const listJobs = (values) => json("GET", `/jobs${query(values)}`);
+/** One job with its attempts and history. @param {number} job */
+export const getJob = (job) => json("GET", `/jobs/${id(job)}`);
+/** @param {number} job @param {{priority: number}} changes @returns {Promise<object>} the Job */
+export const patchJob = (job, changes) => json("PATCH", `/jobs/${id(job)}`, { body: changes });
 /** @param {object} job recipe, parameters and what else docs/api.md names @returns {Promise<object>} the Job */
 export const createJob = (job) => json("POST", "/jobs", { body: job });
 /** @param {number} job @returns {Promise<object>} the Job */
@@ -152,6 +156,8 @@ export const patchSweep = (sweep, changes) => json("PATCH", `/sweeps/${id(sweep)
 export const stopSweep = (sweep) => json("POST", `/sweeps/${id(sweep)}/stop`);
 /** @param {number} sweep @param {object} parameters @returns {Promise<object>} the Trial */
 export const addTrial = (sweep, parameters) => json("POST", `/sweeps/${id(sweep)}/trials`, { body: { parameters } });
+/** @param {string} agent @param {boolean} draining whether it shall take no new jobs @returns {Promise<object>} the Agent */
+export const drainAgent = (agent, draining) => json("PATCH", `/agents/${id(agent)}`, { body: { draining } });
 export const listAgents = () => json("GET", "/agents");
 export const listRecipes = () => json("GET", "/recipes");
 

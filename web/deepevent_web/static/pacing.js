@@ -14,7 +14,7 @@ const FRAME_BUDGET_MS = 12;
 const QUIET_MS = 140;
 /** … but a chart whose data is this old is drawn all the same. */
 const MOST_WAIT_MS = 1500;
-/** Rest between frames that drew, as a part of what they took: the input's share of the time. */
+/** Rest after a frame that drew, as a part of what it took up to its painting: the input's share of the time. */
 const REST = 1;
 const INPUT = ["pointerdown", "pointermove", "keydown", "wheel", "input", "scroll"];
 
@@ -25,6 +25,15 @@ let timer = null;
 const queue = new Map();
 
 for (const type of INPUT) addEventListener(type, () => (lastInput = performance.now()), { capture: true, passive: true });
+
+/** Hears when a frame that drew is painted: a message is handled behind it. */
+const painted = new MessageChannel();
+let drewSince = null;
+painted.port1.onmessage = () => {
+  const now = performance.now();
+  restUntil = Math.max(restUntil, now + (now - drewSince) * REST);
+  drewSince = null;
+};
 
 const inputWaits = () => navigator.scheduling?.isInputPending?.({ includeContinuous: true }) ?? false;
 
@@ -84,6 +93,10 @@ function run() {
     if (!asked.urgent) live += now - begun;
     if (now - start > FRAME_BUDGET_MS || inputWaits()) next = 0;
   }
-  if (live > 0) restUntil = performance.now() + live * REST;
+  if (live > 0) {
+    restUntil = performance.now() + live * REST;
+    if (drewSince === null) painted.port2.postMessage(null);
+    drewSince ??= start;
+  }
   if (next < Infinity && queue.size) wake(next === 0 && live === 0 ? 0 : Math.max(next, restUntil) - performance.now());
 }

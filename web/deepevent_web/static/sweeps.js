@@ -45,13 +45,14 @@ export function followSweeps() {
   return () => ends.forEach((end) => end());
 }
 
-/** Load one sweep, and how much its parameters matter whenever more trials have completed. @param {string} id */
+/** Load one sweep, and how much its parameters matter whenever more trials have ended. @param {string} id */
 export async function loadSweep(id) {
   try {
     const row = await api.getSweep(id);
     const before = sweep.value.id === id ? sweep.value : { row: null, importance: {} };
     sweep.value = { ...before, id, row, error: null };
-    if (before.row?.counts.completed === row.counts.completed) return;
+    const known = (one) => one?.counts.completed + one?.counts.pruned;
+    if (known(before.row) === known(row)) return;
     const { importance } = await api.getImportance(id);
     if (sweep.value.id === id) sweep.value = { ...sweep.value, importance };
   } catch (error) {

@@ -10,6 +10,6 @@ export function Importance({ shares, names }) {
     ${known
       ? html`<dl class="importance">${rows.map(([name, share]) => html`<div key=${name}><dt><${Name} text=${name} most=${24} /></dt><dd><svg width="100%" height="10" role="presentation"><rect class="whole" width="100%" height="10" rx="2" /><rect class="part" width=${`${(share * 100).toFixed(2)}%`} height="10" rx="2" /></svg><span>${Math.round(share * 100)} %</span></dd></div>`)}</dl>
           <p class="dim note">Of what sets the best trials apart from the others.</p>`
-      : html`<p class="dim">It is known once four trials have completed.</p>`}
+      : html`<p class="dim">It is known once four trials have completed or were pruned.</p>`}
   </section>`;
 }

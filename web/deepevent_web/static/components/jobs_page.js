@@ -55,7 +55,7 @@ export function JobsPage() {
     <main class="content jobs-page">
       ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
       ${alive ? null : html`<${Empty} title="No agent is there" command=${FIRST_AGENT}>Agents take jobs from the queue and run them. Start one on any machine that reaches this server, with the folder of a deepevent.toml.<//>`}
-      ${agents.length ? html`<${AgentCards} agents=${agents} jobs=${jobs} />` : null}
+      ${agents.length ? html`<${AgentCards} agents=${agents} jobs=${jobs} mayAct=${mayAct} />` : null}
       ${form?.kind === "job" && recipes.length ? html`<${JobForm} key=${form.from?.id ?? "new"} recipes=${recipes} from=${form.from} onDone=${close} />` : null}
       ${form?.kind === "sweep" && recipes.length ? html`<${SweepForm} recipes=${recipes} onDone=${close} />` : null}
       ${rows.length ? html`<${SweepList} rows=${rows} />` : null}

@@ -15,6 +15,8 @@ const MOST_ROWS = 12;
 const MOST_ROWS_ELSEWHERE = 3;
 /** A line this near to the pointer is the one that is meant. */
 const NEAR_PX = 28;
+/** A run counts as pointed at after so long. */
+const REST_MS = 70;
 /** With so much room to its left the readout stands there, where the curve has been already. */
 const ROOM_PX = 170;
 
@@ -44,7 +46,10 @@ export function Readout({ chart, axis, handle, drawn, several, colours }) {
   const lit = near?.line ?? (own ? null : rows.find(({ line }) => line.run.id === hovered.value)?.line) ?? null;
   const run = near?.line.run.id ?? null;
   useEffect(() => {
-    if (own) hovered.value = run;
+    if (!own) return undefined;
+    // Fading lines repaints every chart: only for a line that the pointer stays on.
+    const timer = setTimeout(() => (hovered.value = run), REST_MS);
+    return () => clearTimeout(timer);
   }, [own, run]);
   if (px === null) return null;
 
