@@ -40,7 +40,6 @@ def test_a_rule_made_on_the_page_raises_an_alert(server: Any, open_page: Callabl
     button.click()
     entry = page.locator(".alert-entry.error")
     expect(entry).to_contain_text("train/loss of wild is above 100")
-    page.screenshot(path="/tmp/al1.png")
     expect(page.get_by_role("button", name="Alerts", exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_role("button", name="Alerts", exact=True)).to_be_visible()

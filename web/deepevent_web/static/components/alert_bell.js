@@ -3,11 +3,12 @@ import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
 import { ago } from "../format.js";
 import { alerts, markSeen, startAlerts, unseen } from "../alerts.js";
+import { now } from "../state.js";
 import { Popover } from "./popover.js";
 
 function Entry({ alert }) {
   return html`<li class=${`alert-entry ${alert.level}`}>
-    <a href=${`/runs/${alert.run}`}><b>${alert.title}</b>${alert.text ? html`<span>${alert.text}</span>` : null}<span class="dim">${alert.run_name ? `${alert.run_name}, ` : ""}${ago(alert.time)}</span></a>
+    <a href=${`/runs/${alert.run}`}><b>${alert.title}</b>${alert.text ? html`<span>${alert.text}</span>` : null}<span class="dim">${alert.run_name ? `${alert.run_name}, ` : ""}${ago(alert.time, now.value)}</span></a>
   </li>`;
 }
 
