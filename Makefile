@@ -33,7 +33,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP_INSTALL) --editable ".[server,train]"
+	$(PIP_INSTALL) --editable ".[server,train,sweep]"
 	@touch $@
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml constraints.txt

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
 SERVER_FILE = "server.json"
 
 
@@ -29,6 +33,7 @@ class Endpoint:
         self._given_token = token
         self.url = url.rstrip("/")
         self.token = token
+        self.certificate = ""
         self._stamp: tuple[int, int, int] | None = None
 
     def refresh(self) -> bool:
@@ -50,9 +55,25 @@ class Endpoint:
                 content = json.load(file)
             self.url = str(content["url"]).rstrip("/")
             self.token = self._given_token or str(content.get("token", ""))
+            self.certificate = str(content.get("certificate", ""))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             changed = bool(self.url)
             self.url, self._stamp = "", None
             return changed
         self._stamp = stamp
         return True
+
+    def trust(self) -> ssl.SSLContext | None:
+        """How to check the server's certificate; None: as every program does.
+
+        The server of this home is known by the very certificate that it was started with, whoever signed it
+        and for whatever name.
+        """
+        if not self.certificate:
+            return None
+        import ssl
+
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context

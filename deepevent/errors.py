@@ -10,6 +10,7 @@ DeepEventError
 ├── BatchInvalid           a batch can never be accepted: wrong magic, version, size, CRC or content
 ├── TrainingError          a training could not go on
 │   ├── NonFiniteLoss      the loss became NaN or infinite, at `net`, `step`, `batch`
+│   ├── TrainingStopped    somebody stopped one training of several; its checkpoint is there
 │   └── CheckpointInvalid  a file that is no checkpoint of this program, or is not there
 ├── ServerUnreachable      no answer from the server
 ├── ServerBusy             the server answered, and can take nothing now (status, retry_after_s)
@@ -26,8 +27,11 @@ DeepEventError
     ├── RunDeleted
     ├── JobNotFound
     ├── AgentNotFound
+    ├── ViewNotFound
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
+    ├── SweepNotFound
+    ├── SweepConflict      the sweep's state does not allow this
     ├── FilterError        a filter or sort key with a mistake, at `position`
     ├── QueryInvalid       a curve was asked for in a way that has no answer
     └── BlobInvalid        a blob whose content is not what its hash says, or that is too large
@@ -88,6 +92,13 @@ class BatchInvalid(DeepEventError):
 
 class TrainingError(DeepEventError):
     """A training could not go on."""
+
+
+class TrainingStopped(TrainingError):
+    """One training of several was stopped on request."""
+
+    def __init__(self, name: str, checkpoint: str) -> None:
+        super().__init__(f"{name} was stopped; the same command goes on from {checkpoint}")
 
 
 class NonFiniteLoss(TrainingError):
@@ -201,12 +212,24 @@ class AgentNotFound(StoreError):
     """No agent has this id; it must register again."""
 
 
+class ViewNotFound(StoreError):
+    """There is no such saved view."""
+
+
 class LeaseLost(StoreError):
     """The job went to another attempt, or has ended: what comes with this fence is refused."""
 
 
 class JobConflict(StoreError):
     """The job's state does not allow what was asked."""
+
+
+class SweepNotFound(StoreError):
+    """No sweep has this number."""
+
+
+class SweepConflict(StoreError):
+    """The sweep's state does not allow what was asked."""
 
 
 class FilterError(StoreError):

@@ -189,9 +189,12 @@ class Journal(RecordWriter):
                 if kept:
                     self._do(self._write_points, tuple(kept), step, when, numbers)
 
-    def append_points(self, values: Mapping[str, float], step: int) -> None:
-        """Write numbers that are not the script's own: they do not move its count of steps."""
-        self._do(self._append_points, dict(values), step, now())
+    def append_points(self, values: Mapping[str, float], step: int, when: float | None = None) -> None:
+        """Write numbers that are not the script's own: they do not move its count of steps.
+
+        `when` is their time, in seconds since 1970; None is now.
+        """
+        self._do(self._append_points, dict(values), step, now() if when is None else when)
 
     def _append_points(self, values: dict[str, float], step: int, when: float) -> None:
         names = [name for name in values if name in self._names or self._admit(name)]

@@ -32,6 +32,21 @@ def finish_at_exit() -> None:
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     for run in reversed(live_runs[:]):
         run.finish_with(error)
+    if isinstance(error, KeyboardInterrupt):
+        _die_by_sigint()
+
+
+def _die_by_sigint() -> None:
+    """Have the process end by SIGINT, as it would without us.
+
+    Python notes an unhandled KeyboardInterrupt and takes the note back at the next run of a text (`eval`,
+    `exec`), of which the modules that the end of a run imports hold some. So the last text that we run ends
+    by that exception, too. A shell loop goes on after exit code 1 and ends after a SIGINT.
+    """
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - a text of our own
+    except KeyboardInterrupt:
+        return
 
 
 def _after_fork_in_child() -> None:

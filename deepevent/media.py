@@ -55,12 +55,18 @@ def encode_image(image: object) -> tuple[bytes, str]:
 def _checked_file(data: bytes) -> tuple[bytes, str]:
     if len(data) > FILE_LIMIT_BYTES:
         raise ValueError(f"an image file may have {FILE_LIMIT_BYTES} bytes")
+    mime = media_type(data)
+    if mime is None:
+        raise ValueError("an image file must be PNG, JPEG, GIF or WebP")
+    return data, mime
+
+
+def media_type(data: bytes) -> str | None:
+    """Return the media type of an image file, or None if it is no image that browsers show."""
     for signature, mime in SIGNATURES:
         if data.startswith(signature):
-            return data, mime
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return data, "image/webp"
-    raise ValueError("an image file must be PNG, JPEG, GIF or WebP")
+            return mime
+    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
 def _encode_pil(image: Any) -> bytes:

@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from deepevent.parameters import (
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 MAX_PARAMETERS = 100
+MAX_PROCESSES = 1024
 # Variables through which a value could make a program load foreign code: no recipe may pass or set them.
 FORBIDDEN_VARIABLES = frozenset(
     {"LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "PYTHONSTARTUP", "PYTHONINSPECT"}
@@ -54,7 +55,7 @@ class Recipe:
 
     `folder` is where its file lies; it is empty in a recipe that came as JSON. `resume` is added to the
     command of every attempt after the first, if the file `checkpoint` is in the job's folder by then;
-    `metric` is what a sweep optimises.
+    `metric` is what a sweep optimises; above 1, `processes` are started by torchrun and train together.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Recipe:
     resume: tuple[str, ...] = ()
     checkpoint: str | None = None
     metric: str | None = None
+    processes: int = 1
     folder: str = ""
 
 
@@ -86,7 +88,7 @@ def load_recipes(path: Path) -> dict[str, Recipe]:
     if not isinstance(tables, dict) or not tables:
         problems.append("it declares no [recipes.NAME]")
         tables = {}
-    for name, table in tables.items():
+    for name, table in _expand(tables, problems).items():
         try:
             recipes[name] = parse_recipe(name, table, folder=str(path.parent.resolve()))
         except RecipeInvalid as error:
@@ -94,6 +96,32 @@ def load_recipes(path: Path) -> dict[str, Recipe]:
     if problems:
         raise RecipeInvalid(str(path), problems)
     return recipes
+
+
+def _expand(tables: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Fill recipes that are `like` another one of the file with its keys and parameters.
+
+    What the recipe says itself counts, key by key; a parameter that it sets to `false` it does not have.
+    """
+    expanded: dict[str, Any] = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict) or "like" not in table:
+            expanded[name] = table
+            continue
+        base = tables.get(table["like"]) if isinstance(table["like"], str) else None
+        if not isinstance(base, dict) or "like" in base:
+            problems.append(f"{name}: like must name a recipe of this file that is like no other itself")
+            continue
+        expanded[name] = {**base, **{key: value for key, value in table.items() if key != "like"}}
+        own, inherited = table.get("parameters", {}), base.get("parameters", {})
+        if isinstance(own, dict) and isinstance(inherited, dict):
+            merged = {**inherited, **{key: _merged(inherited.get(key), value) for key, value in own.items()}}
+            expanded[name]["parameters"] = {key: value for key, value in merged.items() if value is not False}
+    return expanded
+
+
+def _merged(inherited: object, own: object) -> object:
+    return {**inherited, **own} if isinstance(inherited, dict) and isinstance(own, dict) else own
 
 
 def parse_recipe(name: str, table: object, folder: str = "") -> Recipe:
@@ -136,9 +164,12 @@ def parse_recipe(name: str, table: object, folder: str = "") -> Recipe:
         resume=keys.strings("resume"),
         checkpoint=keys.take("checkpoint", str, None),
         metric=keys.take("metric", str, None),
+        processes=keys.take("processes", int, 1),
         folder=folder,
     )
     keys.refuse_rest("")
+    if not 1 <= recipe.processes <= MAX_PROCESSES:
+        problems.append(f"processes must lie between 1 and {MAX_PROCESSES}, got {recipe.processes!r}")
     if problems:
         raise RecipeInvalid(f"recipe {name!r}", problems)
     return recipe
@@ -160,6 +191,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     table["environment"] = list(recipe.environment)
     table["variables"] = dict(recipe.variables)
     table["resume"] = list(recipe.resume)
+    table["processes"] = recipe.processes if recipe.processes > 1 else None
     return without_empty(
         {**table, "help": recipe.help, "metric": recipe.metric, "checkpoint": recipe.checkpoint}
     )
@@ -239,6 +271,19 @@ def build_arguments(
     if problems:
         raise ParametersInvalid(recipe.name, problems)
     return arguments + (fill_places(recipe.resume, places or {}) if resumed else [])
+
+
+def place_roots(recipe: Recipe, places: Mapping[str, str]) -> Recipe:
+    """Return the recipe with `{name}` in the roots of its paths replaced by this machine's places."""
+    return replace(
+        recipe,
+        parameters=tuple(
+            parameter
+            if parameter.root is None
+            else replace(parameter, root=fill_places([parameter.root], places)[0])
+            for parameter in recipe.parameters
+        ),
+    )
 
 
 def fill_places(words: Sequence[str], places: Mapping[str, str]) -> list[str]:

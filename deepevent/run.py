@@ -127,6 +127,11 @@ class Run(MediaLogging):
         self._journal.log(values, step, epoch)
 
     @harmless
+    def log_at(self, values: Mapping[str, float], step: int, when: float) -> None:
+        """Log numbers of another time, in seconds since 1970: for what brings the past along."""
+        self._journal.append_points(values, step, when)
+
+    @harmless
     def alert(self, title: str, text: str = "", level: str = "warning") -> None:
         """Tell people something: `level` is info, warning or error."""
         if level not in LEVELS:

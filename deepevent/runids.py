@@ -42,7 +42,7 @@ def find_run_id(home: str, project: str, name_or_id: str) -> tuple[str, bool]:
         with open(temporary, "w", encoding="ascii") as file:
             file.write(made)
     except OSError:  # a home that cannot be written: the same id for the same name, without any file
-        return _id_from_text(f"{project}\n{name_or_id}"), False
+        return id_from_text(f"{project}\n{name_or_id}"), False
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -83,10 +83,11 @@ def shared_run_id(environment: Mapping[str, str]) -> str | None:
     names = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT")
     told = "\n".join(environment.get(name, "") for name in names)
     text = f"{os.uname().nodename}\n{os.getppid()}\n{started_ticks}\n{_n_shared}\n{told}"
-    return _id_from_text(text, started_ms)
+    return id_from_text(text, started_ms)
 
 
-def _id_from_text(text: str, time_ms: int = 0) -> str:
+def id_from_text(text: str, time_ms: int = 0) -> str:
+    """Return the id that everybody makes of this text, with this time in it."""
     from hashlib import sha256
 
     chance = int.from_bytes(sha256(text.encode("utf-8", "surrogatepass")).digest()[:10], "big")

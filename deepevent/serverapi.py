@@ -63,8 +63,14 @@ class ServerApi:
         """
         url, token = self.address()
         parts = urlsplit(url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_s or self._timeout_s)
+        host, limit_s = parts.hostname or "127.0.0.1", timeout_s or self._timeout_s
+        connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            connection = http.client.HTTPSConnection(
+                host, parts.port, timeout=limit_s, context=self._endpoint.trust()
+            )
+        else:
+            connection = http.client.HTTPConnection(host, parts.port, timeout=limit_s)
         headers = {"User-Agent": "deepevent", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"

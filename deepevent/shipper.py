@@ -241,7 +241,9 @@ class Shipper:
             from deepevent.transport import Transport
 
             assert self._endpoint is not None  # noqa: S101 - _turn asked
-            self._transport = Transport(self._endpoint.url, self._endpoint.token)
+            self._transport = Transport(
+                self._endpoint.url, self._endpoint.token, trust=self._endpoint.trust()
+            )
         return self._transport
 
     def _drop_transport(self) -> None:

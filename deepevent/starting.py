@@ -91,7 +91,7 @@ def begin(
                 return run
     if name is None and not joined:
         name = made_up_name(run_id)
-    finishes = resume is not None or (settings.rank == 0 and OWNED not in os.environ)
+    finishes = settings.rank == 0 and (resume is not None or OWNED not in os.environ)
     event = run_event(
         name=name,
         project=None if joined and project is None else settings.project,

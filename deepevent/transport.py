@@ -15,6 +15,7 @@ from deepevent.wire import CONTENT_TYPE, Batch, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from typing import BinaryIO
 
 CONNECT_TIMEOUT_S = 10.0
@@ -38,9 +39,16 @@ class Transport:
     Args:
         url: `http://…` or `https://…`, with a path if the server lives under one.
         token: sent as a bearer token, if there is one.
+        trust: how to check a `https` server's certificate; None: as every program does.
     """
 
-    def __init__(self, url: str, token: str, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        timeout_s: float | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(url)
         self.url = url
         self.token = token
@@ -48,7 +56,8 @@ class Transport:
         self._port = parts.port
         self._secure = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/") + "/api/v1"
-        self._timeout_s = timeout_s
+        self._timeout_s = ANSWER_TIMEOUT_S if timeout_s is None else timeout_s
+        self._trust = trust
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, batch: Batch) -> Answer:
@@ -90,6 +99,13 @@ class Transport:
             self._connection.close()
             self._connection = None
 
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._secure:
+            return http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._timeout_s, context=self._trust
+            )
+        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+
     def _request(
         self, method: str, path: str, body: bytes | BinaryIO, content_type: str, size_bytes: int | None = None
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
@@ -99,8 +115,7 @@ class Transport:
             headers["Authorization"] = f"Bearer {self.token}"
         for fresh in (self._connection is None, True):
             if self._connection is None:
-                kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-                self._connection = kind(self._host, self._port, timeout=self._timeout_s)
+                self._connection = self._connect()
             try:
                 self._connection.request(method, self._prefix + path, body, headers)
                 response = self._connection.getresponse()

@@ -39,7 +39,7 @@ class NoJournal:
     def log(self, values: Mapping[str, object], step: int | None = None, epoch: float | None = None) -> None:
         """Keep nothing."""
 
-    def append_points(self, values: Mapping[str, float], step: int) -> None:
+    def append_points(self, values: Mapping[str, float], step: int, when: float | None = None) -> None:
         """Keep nothing."""
 
     def append_event(self, event: Mapping[str, object]) -> None:

@@ -1,20 +1,28 @@
-"""Fixtures that all tests share: a home of one's own, and the real server on a free port."""
+"""Fixtures that all tests share: a home of one's own, the real server on a free port, and PostgreSQL."""
 
 from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import requests
+
+from deepevent.store import connection, migrate
 
 COMMAND = [str(Path(sys.executable).with_name("deepevent"))]
 STOP_TIMEOUT_S = 15
@@ -67,7 +75,7 @@ class Server:
         self.link = found[1]
         known = json.loads((self.home / "server.json").read_text())
         self.url, self.token = known["url"], known["token"]
-        self.port = int(self.url.rpartition(":")[2])
+        self.port = urlsplit(self.url).port or 0
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -92,6 +100,16 @@ class Server:
         """A request with the operator's token."""
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
         return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
+
+    def make_token(self, role: str, name: str = "", expires_s: float | None = None) -> str:
+        """A token of a role, made in the store as `deepevent token create` does."""
+        from deepevent.store import access, connection
+
+        db = connection.open_database(f"sqlite:///{self.home / 'deepevent.db'}")
+        try:
+            return access.create_token(db, name or f"a {role}", role, expires_s=expires_s)
+        finally:
+            db.close()
 
     def sign_in(self, code: str | None = None) -> requests.Session:
         """A browser's session: the cookie, and on every request the headers that its page would send."""
@@ -150,6 +168,12 @@ def server(start_server: Callable[..., Server]) -> Server:
     return start_server()
 
 
+@pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """For folders whose tests need a server that lives longer than one file."""
+    return Server
+
+
 @pytest.fixture(scope="module")
 def serve_home() -> Iterator[Callable[[Path], Server]]:
     """Start servers on homes that are there already, for all tests of a file."""
@@ -172,3 +196,74 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(folder).start()
     yield server
     server.stop()
+
+
+def pg_binary(name: str) -> str | None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """Start a PostgreSQL server; call the result for the address of a fresh, migrated database."""
+    initdb, server = pg_binary("initdb"), pg_binary("postgres")
+    if initdb is None or server is None:
+        pytest.skip("PostgreSQL is not installed")
+    with tempfile.TemporaryDirectory(prefix="deepevent-pg-") as folder:
+        become: dict[str, Any] = {}
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root
+            try:
+                user = pwd.getpwnam("postgres")
+            except KeyError:
+                user = pwd.getpwnam("nobody")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            become = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        data = f"{folder}/data"
+        subprocess.run(
+            [initdb, "-D", data, "-A", "trust", "-U", "test", "-N", "-E", "UTF8", "--locale=C"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **become,
+        )
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        process = subprocess.Popen(
+            [server, "-D", data, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            **become,
+        )
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "ready to accept connections" in line:
+                    break
+            else:
+                pytest.fail("PostgreSQL did not start")
+            yield _databases(port)
+        finally:
+            process.send_signal(signal.SIGINT)  # ends without waiting for clients
+            process.communicate(timeout=30)
+
+
+def _databases(port: int) -> Callable[[], str]:
+    base = f"postgresql://test@127.0.0.1:{port}"
+    with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
+        admin.execute("CREATE DATABASE template_deepevent")
+    db = connection.open_database(f"{base}/template_deepevent")
+    migrate.upgrade(db)
+    db.close()
+    numbers = iter(range(10**6))
+
+    def fresh() -> str:
+        name = f"test_{next(numbers)}"
+        with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE template_deepevent")
+        return f"{base}/{name}"
+
+    return fresh

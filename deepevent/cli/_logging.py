@@ -188,7 +188,7 @@ def _ship(run: Run) -> None:
     from deepevent.spool import Report, adopt_writer
     from deepevent.transport import Transport
 
-    transport = Transport(endpoint.url, endpoint.token, SHIP_TIMEOUT_S)
+    transport = Transport(endpoint.url, endpoint.token, SHIP_TIMEOUT_S, endpoint.trust())
     try:
         adopt_writer(
             run.folder, lambda batch: transport.send(batch).acknowledged, transport.put_blob, Report()

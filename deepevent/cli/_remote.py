@@ -48,8 +48,9 @@ class Remote:
         if not endpoint.token:
             local = Endpoint(settings.home)
             local.refresh()
-            endpoint.token = local.token if local.url == endpoint.url else ""
-        self.url, self._token = endpoint.url, endpoint.token
+            if local.url == endpoint.url:
+                endpoint.token, endpoint.certificate = local.token, local.certificate
+        self.url, self._token, self._trust = endpoint.url, endpoint.token, endpoint.trust()
 
     def get(self, path: str, **query: Any) -> Any:
         """GET some JSON; arguments that are None are left out."""
@@ -127,7 +128,7 @@ class Remote:
             headers["Content-Type"] = "application/json"
         sent = urllib.request.Request(f"{self.url}/api/v1{path}", data, headers, method=method)  # noqa: S310 - our own scheme check is in Settings
         try:
-            with urllib.request.urlopen(sent, timeout=ANSWER_LIMIT_S) as answer:  # noqa: S310
+            with urllib.request.urlopen(sent, timeout=ANSWER_LIMIT_S, context=self._trust) as answer:  # noqa: S310
                 content: bytes = answer.read()
         except urllib.error.HTTPError as error:
             raise ServerRefused(error.code, _detail(error)) from None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from deepevent.store.blobs import BlobStore
+    from deepevent.store.blobs import Blobs
     from deepevent.store.connection import Database
 
 HELP = "check the store, its blobs and the spool; --repair puts right what can be put right"
@@ -51,6 +51,7 @@ class Findings:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the words."""
     parser.add_argument("--store", help="its address, or a home folder (default: the home's store)")
+    parser.add_argument("--blobs", metavar="URL", help="where its blobs are (default: in the home)")
     parser.add_argument("--repair", action="store_true", help="put right what can be put right")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -63,7 +64,7 @@ def execute(arguments: argparse.Namespace) -> int:
     lock = require_no_server(home, "repair it") if arguments.repair else None
     db = open_store(address)
     try:
-        plain_errors(_check, db, home, found, arguments.repair)
+        plain_errors(_check, db, home, arguments.blobs, found, arguments.repair)
     finally:
         db.close()
         if lock is not None:
@@ -72,9 +73,9 @@ def execute(arguments: argparse.Namespace) -> int:
     return 1 if found.problems or found.repairable else 0
 
 
-def _check(db: Database, home: Path, found: Findings, repair: bool) -> None:
+def _check(db: Database, home: Path, where: str | None, found: Findings, repair: bool) -> None:
     from deepevent.store import deletion, inspection, migrate
-    from deepevent.store.blobs import BlobStore
+    from deepevent.store.blobs import open_blobs
 
     revision = migrate.current(db)
     if revision != migrate.HEAD:
@@ -88,7 +89,7 @@ def _check(db: Database, home: Path, found: Findings, repair: bool) -> None:
     found.notes.append("the database is whole")
     found.problems += inspection.gaps(db)
     _check_writers(db, found, repair)
-    blobs = BlobStore(home / BLOBS_FOLDER)
+    blobs = open_blobs(where or home / BLOBS_FOLDER)
     _check_spool(db, blobs, home, found, repair)
     _check_blobs(db, blobs, found, repair)
     free = inspection.free_bytes(db)
@@ -113,7 +114,7 @@ def _check_writers(db: Database, found: Findings, repair: bool) -> None:
             found.done.append(f"run {run_id} counts as lost now")
 
 
-def _check_blobs(db: Database, blobs: BlobStore, found: Findings, repair: bool) -> None:
+def _check_blobs(db: Database, blobs: Blobs, found: Findings, repair: bool) -> None:
     from deepevent.store import sweeping
 
     gone = sweeping.missing(db, blobs)
@@ -129,7 +130,7 @@ def _check_blobs(db: Database, blobs: BlobStore, found: Findings, repair: bool) 
         found.repairable.append(f"{len(orphaned)} blobs belong to no run, {size:,} bytes")
 
 
-def _check_spool(db: Database, blobs: BlobStore, home: Path, found: Findings, repair: bool) -> None:
+def _check_spool(db: Database, blobs: Blobs, home: Path, found: Findings, repair: bool) -> None:
     """Look for writers that nobody writes any more; a server would take them in by itself."""
     without_lock = list(_without_lock(home / SPOOL_FOLDER))
     if repair:
@@ -149,7 +150,7 @@ def _check_spool(db: Database, blobs: BlobStore, home: Path, found: Findings, re
         found.repairable.append(f"{len(waiting)} writers in the spool wait for a server to take them in")
 
 
-def _adopt(db: Database, blobs: BlobStore, home: Path, found: Findings) -> None:
+def _adopt(db: Database, blobs: Blobs, home: Path, found: Findings) -> None:
     from deepevent.store.ingest import Committer
 
     def put(sha256: str, file: BinaryIO, size_bytes: int) -> None:

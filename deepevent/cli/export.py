@@ -80,10 +80,12 @@ def _write_json(remote: Remote, runs: list[dict[str, Any]], wanted: list[str] | 
 
 def _write_parquet(remote: Remote, runs: list[dict[str, Any]], args: argparse.Namespace) -> None:
     try:
-        import pyarrow  # type: ignore[import-not-found,unused-ignore]
-        import pyarrow.parquet  # type: ignore[import-not-found,unused-ignore]
+        import pyarrow
+        import pyarrow.parquet
     except ImportError:
-        raise DeepEventError("Parquet needs pyarrow: pip install pyarrow, or take --format csv") from None
+        raise DeepEventError(
+            "Parquet needs pyarrow: pip install 'deepevent-monitor[parquet]', or take --format csv"
+        ) from None
     if not args.output:
         raise DeepEventError("Parquet is binary: name a file with --output")
     kinds = ("string", "string", "string", "int32", "int64", "float64", "float64")

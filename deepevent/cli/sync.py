@@ -36,11 +36,11 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ServerUnreachable(
             f"no server is known: start 'deepevent serve', or give --url (looked for {endpoint.path})"
         )
-    transport = Transport(endpoint.url, endpoint.token)
+    transport = Transport(endpoint.url, endpoint.token, trust=endpoint.trust())
     report = Report()
     try:
         adopt(
-            settings.home, lambda batch: _send(transport, batch), lambda *blob: _put(transport, *blob), report
+            settings.home, lambda batch: send(transport, batch), lambda *blob: put(transport, *blob), report
         )
     finally:
         transport.close()
@@ -60,7 +60,8 @@ def _print(report: Report, url: str, as_json: bool) -> None:
         print(f"sent {sent} to {url}")
 
 
-def _send(transport: Transport, batch: Batch) -> int:
+def send(transport: Transport, batch: Batch) -> int:
+    """Send a batch of somebody else's; what will never be taken is RunDeleted or BatchInvalid."""
     try:
         return transport.send(batch).acknowledged
     except ServerRefused as error:
@@ -71,7 +72,8 @@ def _send(transport: Transport, batch: Batch) -> int:
         raise
 
 
-def _put(transport: Transport, sha256: str, file: BinaryIO, size_bytes: int) -> None:
+def put(transport: Transport, sha256: str, file: BinaryIO, size_bytes: int) -> None:
+    """Upload a blob of somebody else's; what will never be taken is BatchInvalid."""
     try:
         transport.put_blob(sha256, file, size_bytes)
     except ServerRefused as error:

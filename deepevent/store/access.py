@@ -7,6 +7,7 @@ hash up says nothing about how much of a guess was right.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from deepevent.errors import SettingsError
 from deepevent.store import schema
+from deepevent.store.audit import note
 from deepevent.store.connection import Database
 from deepevent.store.events import name_problem
 
@@ -39,9 +41,22 @@ class Principal:
 
 
 def create_token(
-    db: Database, name: str, role: str, kind: str = "token", expires_s: float | None = None
+    db: Database,
+    name: str,
+    role: str,
+    kind: str = "token",
+    expires_s: float | None = None,
+    actor: str | None = None,
 ) -> str:
     """Make a token and return its secret, which cannot be read again.
+
+    Args:
+        db: the store.
+        name: whom it is for.
+        role: one of ROLES.
+        kind: one of KINDS.
+        expires_s: life time; None for as long as nobody revokes it.
+        actor: who makes it, for the audit log; None for what the server makes for itself.
 
     Raises:
         SettingsError: the name, role, kind or life time is not allowed.
@@ -54,6 +69,8 @@ def create_token(
     if expires_s is not None and expires_s <= 0:
         raise SettingsError(f"expires_s must be > 0, got {expires_s}")
     with db.write() as connection:
+        if actor is not None:
+            note(connection, None, actor, f"{kind} created", f"{name!r}, role {role}")
         return _insert(connection, name, role, kind, expires_s)
 
 
@@ -83,10 +100,40 @@ def exchange_code(db: Database, code: str, session_s: float) -> str | None:
         return _insert(connection, principal.name, principal.role, "session", session_s)
 
 
-def revoke(db: Database, token_id: int) -> bool:
-    """End a token; return whether it was valid until now."""
+def revoke(db: Database, token_id: int, actor: str | None = None) -> bool:
+    """End a token; return whether it was valid until now. `actor` is for the audit log."""
     with db.write() as connection:
-        return _revoke(connection, token_id)
+        if not _revoke(connection, token_id):
+            return False
+        if actor is not None:
+            note(connection, None, actor, "token revoked", f"number {token_id}")
+        return True
+
+
+def rotate(db: Database, token_id: int, actor: str) -> str:
+    """Give a token a new secret, and return it; the old one ends in the same transaction.
+
+    Name, role and the end of its life stay.
+
+    Raises:
+        SettingsError: it is no valid token of a program.
+    """
+    table, now = schema.tokens, time.time()
+    with db.write() as connection:
+        row = connection.execute(
+            sa.select(table.c.name, table.c.role, table.c.expires).where(
+                table.c.id == token_id,
+                table.c.kind == "token",
+                table.c.revoked.is_(None),
+                sa.or_(table.c.expires.is_(None), table.c.expires > now),
+            )
+        ).first()
+        if row is None:
+            raise SettingsError(f"there is no valid token {token_id}; see: deepevent token list")
+        _revoke(connection, token_id)
+        note(connection, None, actor, "token rotated", f"{row.name!r}, number {token_id}")
+        left_s = None if row.expires is None else row.expires - now
+        return _insert(connection, row.name, row.role, "token", left_s)
 
 
 def list_tokens(db: Database) -> list[dict[str, Any]]:
@@ -109,15 +156,18 @@ def _hash(secret: str) -> str:
 
 def _find(connection: sa.Connection, secret: str, kinds: Sequence[str]) -> Principal | None:
     table, now = schema.tokens, time.time()
+    sought = _hash(secret)
     row = connection.execute(
-        sa.select(table.c.id, table.c.name, table.c.role, table.c.kind, table.c.expires).where(
-            table.c.hash == _hash(secret),
+        sa.select(table.c.hash, table.c.id, table.c.name, table.c.role, table.c.kind, table.c.expires).where(
+            table.c.hash == sought,
             table.c.kind.in_(list(kinds)),
             table.c.revoked.is_(None),
             sa.or_(table.c.expires.is_(None), table.c.expires > now),
         )
     ).first()
-    return None if row is None else Principal(*row)
+    if row is None or not hmac.compare_digest(row.hash, sought):
+        return None
+    return Principal(*row[1:])
 
 
 def _insert(connection: sa.Connection, name: str, role: str, kind: str, expires_s: float | None) -> str:

@@ -1,4 +1,7 @@
-"""Files by the hash of their content: `<folder>/ab/abcdef…`. Knows no database.
+"""Files by the hash of their content: `<folder>/ab/abcdef…`, in a folder or wherever a URL says.
+
+Knows no database. `Blobs` is what everybody else sees; `BlobStore` is a folder, `objects.ObjectBlobs` an
+object store.
 
 A blob is written under a temporary name, checked against its hash while it streams, brought to the
 disk and only then given its name: what has a name is complete and right. A name is made of nothing
@@ -14,9 +17,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote, urlsplit
 
-from deepevent.errors import BlobInvalid
+from deepevent.errors import BlobInvalid, SettingsError
 
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -36,6 +40,63 @@ class Blob:
     sha256: str
     size_bytes: int
     modified: float
+
+
+class Blobs(Protocol):
+    """What keeps the blobs."""
+
+    def put(self, stream: BinaryIO, sha256: str, limit_bytes: int) -> bool:
+        """Store what `stream` holds; whether it is new. Raises BlobInvalid."""
+        ...
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Open a blob for reading; it can be sought in. Raises FileNotFoundError."""
+        ...
+
+    def exists(self, sha256: str) -> bool:
+        """Say whether there is a blob of this hash."""
+        ...
+
+    def size(self, sha256: str) -> int:
+        """Return a blob's size in bytes. Raises FileNotFoundError."""
+        ...
+
+    def list(self) -> Iterator[Blob]:
+        """Yield every blob, in no order."""
+        ...
+
+    def remove(self, sha256: str, modified_before: float) -> bool:
+        """Remove a blob, unless somebody has announced it again since then; whether it is gone."""
+        ...
+
+
+def open_blobs(place: str | Path) -> Blobs:
+    """Open the blobs of a folder, of `file:///FOLDER`, or of a URL such as `s3://BUCKET/PREFIX`.
+
+    Raises:
+        SettingsError: the URL is none, or the packages that it needs are missing.
+    """
+    if isinstance(place, Path) or "://" not in place:
+        return BlobStore(Path(place))
+    parts = urlsplit(place)
+    if parts.scheme != "file":
+        from deepevent.store.objects import ObjectBlobs
+
+        return ObjectBlobs(place)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise SettingsError(f"blobs must be like file:///FOLDER, got {place!r}")
+    return BlobStore(Path(unquote(parts.path)))
+
+
+def check_name(sha256: str) -> str:
+    """Return a blob's name as it is.
+
+    Raises:
+        BlobInvalid: it is not 64 hexadecimal digits in lower case.
+    """
+    if not _NAME.fullmatch(sha256):
+        raise BlobInvalid(f"a blob is named by 64 hexadecimal digits in lower case, got {sha256[:80]!r}")
+    return sha256
 
 
 class BlobStore:
@@ -61,7 +122,7 @@ class BlobStore:
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                _copy_checked(stream, file, sha256, limit_bytes)
+                copy_checked(stream, file, sha256, limit_bytes)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.rename(target)
@@ -108,15 +169,21 @@ class BlobStore:
         """Say whether there is a blob of this hash."""
         return self.path(sha256).is_file()
 
+    def size(self, sha256: str) -> int:
+        """Return a blob's size in bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self.path(sha256).stat().st_size
+
     def path(self, sha256: str) -> Path:
         """Return where a blob lies or would lie.
 
         Raises:
             BlobInvalid: `sha256` is not 64 hexadecimal digits in lower case.
         """
-        if not _NAME.fullmatch(sha256):
-            raise BlobInvalid(f"a blob is named by 64 hexadecimal digits in lower case, got {sha256[:80]!r}")
-        return self._folder / sha256[:2] / sha256
+        return self._folder / check_name(sha256)[:2] / sha256
 
 
 def _freshen(path: Path) -> bool:
@@ -128,7 +195,12 @@ def _freshen(path: Path) -> bool:
     return True
 
 
-def _copy_checked(stream: BinaryIO, file: BinaryIO, sha256: str, limit_bytes: int) -> None:
+def copy_checked(stream: BinaryIO, file: BinaryIO, sha256: str, limit_bytes: int) -> None:
+    """Copy a stream into a file.
+
+    Raises:
+        BlobInvalid: the content has another hash, or more than `limit_bytes`.
+    """
     digest, size = hashlib.sha256(), 0
     while chunk := stream.read(_CHUNK):
         size += len(chunk)

@@ -33,6 +33,7 @@ class Changes:
         metrics: metrics that got points.
         media, alerts: new ones, as docs/api.md has them.
         jobs: numbers of jobs that were made or changed.
+        sweeps: numbers of sweeps that were made or changed, or one of whose trials was.
         queue: whether agents came, went or changed, or the queue was paused or let go on.
         logs: of runs that printed something, how many lines there are now.
     """
@@ -46,11 +47,12 @@ class Changes:
     jobs: list[int] = field(default_factory=list)
     queue: bool = False
     logs: dict[str, int] = field(default_factory=dict)
+    sweeps: list[int] = field(default_factory=list)
 
 
 def since(db: Database, revision: int) -> Changes:
     """Return all that was committed after `revision`."""
-    runs, metrics, jobs = schema.runs, schema.metrics, schema.jobs
+    runs, metrics, jobs, sweeps = schema.runs, schema.metrics, schema.jobs, schema.sweeps
     with db.read() as connection:
         newest = read_revision(connection)
         if newest <= revision:
@@ -69,8 +71,8 @@ def since(db: Database, revision: int) -> Changes:
         alerts = connection.execute(
             sa.select(*ALERT_COLUMNS).where(schema.alerts.c.revision > revision).order_by(schema.alerts.c.id)
         ).mappings()
-        printed = sa.select(runs.c.id, runs.c.n_logs).where(runs.c.logs_revision > revision)
         gone = {run_id for run_id, deleted in changed if deleted}  # their rows may still be on their way out
+        printed = sa.select(runs.c.id, runs.c.n_logs).where(runs.c.logs_revision > revision)
         return Changes(
             newest,
             [run_id for run_id, deleted in changed if not deleted],
@@ -80,7 +82,8 @@ def since(db: Database, revision: int) -> Changes:
             [dict(row) for row in alerts if row["run"] not in gone],
             list(connection.execute(sa.select(jobs.c.id).where(jobs.c.revision > revision)).scalars()),
             _queue_changed(connection, revision),
-            {row.id: row.n_logs for row in connection.execute(printed)},
+            {row.id: row.n_logs for row in connection.execute(printed) if row.id not in gone},
+            list(connection.execute(sa.select(sweeps.c.id).where(sweeps.c.revision > revision)).scalars()),
         )
 
 

@@ -123,16 +123,8 @@ def _compact_metric(db: Database, metric_id: int, max_points: int) -> tuple[int,
                 blocks.c.first_index < behind.first_index + len(behind),
             )
         )
-        connection.execute(
-            sa.insert(blocks),
-            [
-                _block_row(metric_id, behind.slice(at, at + BLOCK_POINTS))
-                for at in range(start, start + len(behind), BLOCK_POINTS)
-            ],
-        )
         full = behind.slice(start, start + n_full * BLOCK_POINTS)
-        if len(full):
-            _write_levels(connection, metric, full)
+        write_blocks(connection, metric, behind, full)
         short = connection.execute(
             sa.select(sa.func.count()).where(
                 blocks.c.metric_id == metric_id, blocks.c.first_index >= start + len(full)
@@ -144,6 +136,27 @@ def _compact_metric(db: Database, metric_id: int, max_points: int) -> tuple[int,
             .values(n_compacted=start + len(full), n_short_blocks=short)
         )
     return len(behind), stop == metric.n_points
+
+
+def write_blocks(connection: sa.Connection, metric: Metric, points: Points, full: Points) -> None:
+    """Insert points that follow the metric's compacted ones, in blocks as large as may be, and their levels.
+
+    Args:
+        connection: of a write transaction.
+        metric: as it is before.
+        points: all of them, from `metric.n_compacted` on.
+        full: those of them that fill blocks.
+    """
+    end = points.first_index + len(points)
+    connection.execute(
+        sa.insert(schema.blocks),
+        [
+            _block_row(metric.id, points.slice(at, at + BLOCK_POINTS))
+            for at in range(points.first_index, end, BLOCK_POINTS)
+        ],
+    )
+    if len(full):
+        _write_levels(connection, metric, full)
 
 
 def _block_end(connection: sa.Connection, metric_id: int, index: int) -> int:

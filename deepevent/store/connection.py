@@ -32,7 +32,17 @@ BUSY_TIMEOUT_S = 5.0
 RETRY_AFTER_S = 1.0
 READERS = 8
 READERS_OVERFLOW = 56  # beyond READERS, short-lived: the server's threads never queue for a reader
+SHARED_READERS = 4  # the same for PostgreSQL, whose connections (100 by default) all servers share
+SHARED_READERS_OVERFLOW = 12
 WRITE_LOCK = 0x44454556  # "DEEV": the key of the advisory lock, one per PostgreSQL database
+KEEPALIVES = (
+    "SET tcp_keepalives_idle = 10",
+    "SET tcp_keepalives_interval = 5",
+    "SET tcp_keepalives_count = 3",
+)
+"""What each session says, so that PostgreSQL lets go of the locks of a server whose machine is gone."""
+STALLED_WRITER = "SET idle_in_transaction_session_timeout = '60s'"
+"""The same for a server that stands still in the middle of a transaction."""
 _REVISION = "deepevent_revision"
 
 
@@ -65,7 +75,12 @@ class Database:
         except (OperationalError, PoolTimeout) as error:
             raise _busy("open a connection to the store", error) from error
         with connection, connection.begin():
-            yield connection
+            try:
+                yield connection
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                raise _busy("be read", error) from error
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -240,11 +255,15 @@ def _open_postgresql(url: sa.URL) -> Database:
     writer = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=BUSY_TIMEOUT_S)
     reader = sa.create_engine(
         url,
-        pool_size=READERS,
-        max_overflow=READERS_OVERFLOW,
+        pool_size=SHARED_READERS,
+        max_overflow=SHARED_READERS_OVERFLOW,
+        pool_timeout=BUSY_TIMEOUT_S,
+        pool_pre_ping=True,  # a database that was started again costs no request
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},
     )
+    event.listen(reader, "connect", _say(KEEPALIVES))
+    event.listen(writer, "connect", _say((*KEEPALIVES, STALLED_WRITER)))
 
     def lock(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S:.0f}s'")
@@ -252,6 +271,16 @@ def _open_postgresql(url: sa.URL) -> Database:
 
     event.listen(writer, "begin", lock)
     return Database(url, reader, writer)
+
+
+def _say(statements: tuple[str, ...]) -> Callable[[Any, object], None]:
+    def say(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        connection.commit()
+
+    return say
 
 
 def _busy(doing: str, error: Exception) -> StoreBusy:

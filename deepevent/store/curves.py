@@ -27,6 +27,7 @@ from deepevent.store.drawing import Axis, Drawing, draw
 from deepevent.store.epochs import EpochAxis, read_epochs
 from deepevent.store.reader import METRIC_COLUMNS, Metric, MetricReader, read_range, read_whole
 from deepevent.store.run_rows import require_run
+from deepevent.store.smoothing import parse
 
 QUERIES_LIMIT = 1000
 PIXELS_LIMIT = 10_000
@@ -56,6 +57,8 @@ class Curve:
         step: (V,) int64.
         value: (V,) float64.
         smooth: (V,) float64, or None if no smoothing was asked for.
+        mean: (V,) float64 if it is thinned: the mean of all points of the vertex's bin, the same for all
+            vertices of one bin, so that a drawing can show it with the band from minimum to maximum.
         nonfinite: `{x, step, value}` of values that are NaN or infinite, at most 1,000 of them.
         n_nonfinite: how many there are in range.
     """
@@ -69,6 +72,7 @@ class Curve:
     step: Int64
     value: Float64
     smooth: Float64 | None = None
+    mean: Float64 | None = None
     nonfinite: list[dict[str, Any]] = field(default_factory=list)
     n_nonfinite: int = 0
 
@@ -76,7 +80,8 @@ class Curve:
     def columns(self) -> dict[str, Float64 | Int64]:
         """The columns that this curve has, by name."""
         columns: dict[str, Float64 | Int64] = {"x": self.x, "step": self.step, "value": self.value}
-        return columns if self.smooth is None else {**columns, "smooth": self.smooth}
+        more = {"smooth": self.smooth, "mean": self.mean}
+        return columns | {name: column for name, column in more.items() if column is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,15 @@ def read_curves(
         stop: last x to show, included.
         pixels: width of the drawing.
         smoothing: `{"kind": "ema", "weight": w}` for a debiased exponential moving average with a weight
-            of the past in [0, 1).
+            of the past in [0, 1), or `{"kind": "mean" or "median", "window": n}` for that of the latest n
+            points.
 
     Raises:
         QueryInvalid: a parameter is out of range.
     """
     _check(queries, x, start, stop, pixels)
-    weight = None if smoothing is None else _weight(smoothing)
-    axis = Axis("step" if x in {"step", "epoch"} else "time", start, stop, pixels, weight)
+    smooth = None if smoothing is None else parse(smoothing)
+    axis = Axis("step" if x in {"step", "epoch"} else "time", start, stop, pixels, smooth)
     with db.read() as connection:
         found = _find(connection, queries)
         begun = _starts(connection, queries) if x == "relative" else {}
@@ -127,7 +133,7 @@ def read_curves(
             whole = read_whole(connection, sorted(short)) if short else {}
             for query, metric in zip(part, metrics, strict=True):
                 if metric is None:
-                    curves.append(_empty(query, weight))
+                    curves.append(_empty(query, smooth is not None))
                     continue
                 reader = MetricReader(connection, metric)
                 points = whole.get(metric.id)
@@ -209,32 +215,24 @@ def _check(
             raise QueryInvalid(f"{name} must be a number, got NaN")
 
 
-def _weight(smoothing: Mapping[str, Any]) -> float:
-    kind, weight = smoothing.get("kind"), smoothing.get("weight")
-    if (
-        kind != "ema"
-        or isinstance(weight, bool)
-        or not isinstance(weight, (int, float))
-        or not 0 <= weight < 1
-    ):
-        raise QueryInvalid(
-            f'smoothing must be {{"kind": "ema", "weight": w}} with 0 <= w < 1, got {dict(smoothing)!r}'
-        )
-    return float(weight)
-
-
 def _find(connection: sa.Connection, queries: Sequence[Query]) -> dict[tuple[str, str, int | None], Metric]:
     table = schema.metrics
     runs, names = {query.run for query in queries}, {query.metric for query in queries}
-    there = sa.select(schema.runs.c.id).where(schema.runs.c.id.in_(runs), schema.runs.c.deleted == sa.false())
     rows = connection.execute(
         sa.select(*(table.c[name] for name in METRIC_COLUMNS)).where(
-            table.c.run_id.in_(there), table.c.name.in_(names)
+            table.c.run_id.in_(runs), table.c.name.in_(names)
         )
     )
+    # Runs that are on their way out; as a condition `deleted` lures SQLite away from the primary key.
+    marks = connection.execute(
+        sa.select(schema.runs.c.id, schema.runs.c.deleted).where(schema.runs.c.id.in_(runs))
+    )
+    gone = {run_id for run_id, deleted in marks if deleted}
     found: dict[tuple[str, str, int | None], Metric] = {}
     for row in rows:
         metric = Metric(*row)
+        if metric.run_id in gone:
+            continue
         found[metric.run_id, metric.name, metric.rank] = metric
         lowest = found.get((metric.run_id, metric.name, None))
         if lowest is None or metric.rank < lowest.rank:
@@ -252,7 +250,7 @@ def _starts(connection: sa.Connection, queries: Sequence[Query]) -> dict[str, fl
     return {row[0]: row[1] for row in rows}
 
 
-def _empty(query: Query, weight: float | None) -> Curve:
+def _empty(query: Query, smooth: bool) -> Curve:
     return Curve(
         query.run,
         query.metric,
@@ -262,7 +260,7 @@ def _empty(query: Query, weight: float | None) -> Curve:
         np.empty(0),
         np.empty(0, np.int64),
         np.empty(0),
-        None if weight is None else np.empty(0),
+        np.empty(0) if smooth else None,
     )
 
 
@@ -298,6 +296,7 @@ def _curve(
         points.steps,
         points.values,
         smooth,
+        points.means,
         [
             {"x": at, "step": step, "value": value}
             for at, step, value in zip(

@@ -96,12 +96,12 @@ def reclaim(db: Database, limit_s: float = 60.0) -> bool:
         StoreBusy: another writer held the lock too long.
     """
     deadline = time.monotonic() + limit_s
-    while not db.reclaim(RECLAIM_PAGES):
+    while time.monotonic() < deadline:
         began = time.monotonic()
-        if began > deadline:
-            return False
-        time.sleep(PAUSE_S)
-    return True
+        if db.reclaim(RECLAIM_PAGES):
+            return True
+        time.sleep(max(PAUSE_S, time.monotonic() - began))
+    return False
 
 
 def _deletions(run_ids: list[str]) -> Iterator[sa.Delete]:

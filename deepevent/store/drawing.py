@@ -20,7 +20,7 @@ import numpy as np
 from deepevent.store.blocks import Float64, Points
 from deepevent.store.levels import FINEST, MAX_LEVEL, Buckets, bucket_points, nonfinite
 from deepevent.store.reader import Cover, MetricReader
-from deepevent.store.smoothing import WINDOW_LIMIT, moving_average, reach
+from deepevent.store.smoothing import WINDOW_LIMIT, Smoothing
 from deepevent.store.thinning import (
     PIXELS_PER_BIN,
     Vertices,
@@ -31,7 +31,7 @@ from deepevent.store.thinning import (
 )
 
 UNORDERED_LIMIT = 1 << 22
-SMOOTHED_LIMIT = 1 << 22  # of so many points the moving average is computed at every vertex
+SMOOTHED_LIMIT = 1 << 22  # of so many points the smoothed value is computed at every vertex
 SPOTS_LIMIT = 1000
 SPOT_READS = 200
 LAST_STEP = (1 << 63) - 1
@@ -46,14 +46,14 @@ class Axis:
         start: first step or time to show.
         stop: last one.
         pixels: width of the drawing.
-        weight: of the moving average, or None.
+        smoothing: what to smooth with, or None.
     """
 
     name: str
     start: float | None
     stop: float | None
     pixels: int
-    weight: float | None
+    smoothing: Smoothing | None
 
     @property
     def low(self) -> float:
@@ -88,9 +88,9 @@ class Drawing:
     """A drawn metric.
 
     Attributes:
-        vertices: what to connect.
+        vertices: what to connect; with the means of their bins where it is thinned.
         thinned: whether points were left out.
-        smooth: (V,) the moving average at each vertex, or None.
+        smooth: (V,) the smoothed value at each vertex, or None.
         nonfinite: points that are NaN or infinite, at most SPOTS_LIMIT.
         n_nonfinite: how many there are in range.
     """
@@ -123,7 +123,7 @@ def draw(reader: MetricReader, axis: Axis, whole: Points | None = None) -> Drawi
     start = 0 if axis.start is None else reader.find(axis.name, axis.low, 0, n)
     stop = n if axis.stop is None else reader.find(axis.name, axis.high, start, n, behind=True)
     if stop - start < 2 * axis.pixels * FINEST:
-        before = 0 if axis.weight is None else reach(axis.weight)
+        before = 0 if axis.smoothing is None else axis.smoothing.reach
         timed = axis.name == "time"
         return _draw_points(reader.points(max(0, start - before), stop, timed), axis)
     return _draw_levels(reader, axis, start, stop, ordered=True)
@@ -137,7 +137,7 @@ def _sorted(points: Points, axis: Axis) -> Points:
 
 
 def _draw_points(points: Points, axis: Axis) -> Drawing:
-    """Draw points that are sorted by the axis; those before the range only feed the moving average."""
+    """Draw points that are sorted by the axis; those before the range only feed the smoothing."""
     key = points.steps if axis.name == "step" else points.times
     start, stop = int(np.searchsorted(key, axis.low)), int(np.searchsorted(key, axis.high, "right"))
     stop = max(start, stop)
@@ -145,14 +145,14 @@ def _draw_points(points: Points, axis: Axis) -> Drawing:
     spots = np.flatnonzero(~np.isfinite(values))
     shown = spots[:SPOTS_LIMIT]
     nonfinite_points = Vertices(steps[shown], times[shown], values[shown])
-    smooth = None if axis.weight is None else moving_average(points.values[:stop], axis.weight)
-    if stop - start <= axis.exact_up_to:
-        smooth = None if smooth is None else smooth[start:]
-        return Drawing(Vertices(steps, times, values), False, smooth, nonfinite_points, len(spots))
-    chosen = thin_points(Points(0, steps, times, values), key[start:stop], axis.pixels)
-    smooth = None if smooth is None else smooth[start:][chosen]
-    drawn = Vertices(steps[chosen], times[chosen], values[chosen])
-    return Drawing(drawn, True, smooth, nonfinite_points, len(spots))
+    thinned = stop - start > axis.exact_up_to
+    if thinned:
+        chosen, means = thin_points(Points(0, steps, times, values), key[start:stop], axis.pixels)
+        drawn = Vertices(steps[chosen], times[chosen], values[chosen], means)
+    else:
+        chosen, drawn = np.arange(stop - start), Vertices(steps, times, values)
+    smooth = None if axis.smoothing is None else axis.smoothing.at(points.values[:stop], start + chosen)
+    return Drawing(drawn, thinned, smooth, nonfinite_points, len(spots))
 
 
 def _draw_levels(reader: MetricReader, axis: Axis, start: int, stop: int, ordered: bool) -> Drawing:
@@ -177,7 +177,9 @@ def _draw_levels(reader: MetricReader, axis: Axis, start: int, stop: int, ordere
         cover = Cover(cover.buckets[order], cover.ends[order])
     bins, starts = thin_buckets(cover.buckets, axis.name, axis.pixels)
     drawn = vertices(bins, axis.name)
-    smooth = None if axis.weight is None else _smooth(reader, axis, drawn, bins, cover, starts, start, stop)
+    smooth = None
+    if axis.smoothing is not None:
+        smooth = _smooth(reader, axis, axis.smoothing, drawn, bins, cover, starts, start, stop)
     spots, n_spots = _spots(reader, cover, level, starts)
     if not ordered:
         key = drawn.steps if axis.name == "step" else drawn.times
@@ -192,6 +194,7 @@ def _draw_levels(reader: MetricReader, axis: Axis, start: int, stop: int, ordere
 def _smooth(
     reader: MetricReader,
     axis: Axis,
+    smoothing: Smoothing,
     drawn: Vertices,
     bins: Buckets,
     cover: Cover,
@@ -199,23 +202,21 @@ def _smooth(
     start: int,
     stop: int,
 ) -> Float64:
-    """Return the moving average at the vertices; see `smoothing` for what is read."""
-    weight = axis.weight or 0.0
-    n_before = reach(weight)
+    """Return the smoothed value at the vertices; see `smoothing` for what is read."""
+    n_before = smoothing.reach
     column = drawn.steps if axis.name == "step" else drawn.times
     if stop - start + n_before <= SMOOTHED_LIMIT:
         points = reader.points(max(0, start - n_before), stop)
         key = points.steps if axis.name == "step" else points.times
         order = np.argsort(key, kind="stable")
         at = np.minimum(np.searchsorted(key[order], column), len(key) - 1)
-        smoothed: Float64 = moving_average(points.values[order], weight)[at]
-        return smoothed
+        return smoothing.at(points.values[order], at)
     window = min(n_before, WINDOW_LIMIT)
     ends = cover.ends[np.append(starts[1:], len(cover.ends)) - 1]
     averages = np.empty(len(ends))
     for number, end in enumerate(ends.tolist()):
-        latest = moving_average(reader.values(max(0, end - window), end), weight)
-        averages[number] = latest[-1]
+        values = reader.values(max(0, end - window), end)
+        averages[number] = smoothing.at(values, np.array([len(values) - 1]))[0]
     return np.interp(column, bins[f"last_{axis.name}"], averages)
 
 

@@ -102,17 +102,14 @@ def _check_run(event: Event) -> Event:
         "resumed": event.get("resumed") is True,
         "finishes": event.get("finishes") is not False,
         "environment": _object(
-            {
-                "environment": {
-                    key: value
-                    for key, value in event.items()
-                    if key not in {"type", "name", "project", "config", "tags", "notes", "group", "resumed"}
-                }
-            },
+            {"environment": {key: value for key, value in event.items() if key not in _OF_THE_RUN}},
             "environment",
             ENVIRONMENT_LIMIT,
         ),
     }
+
+
+_OF_THE_RUN = {"type", "name", "project", "config", "tags", "notes", "group", "resumed", "finishes"}
 
 
 def _check_values(event: Event) -> Event:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, StatementError
 
 from deepevent.errors import BatchInvalid, DeepEventError, StoreBusy, StoreOverloaded
 from deepevent.store.connection import RETRY_AFTER_S, Database, read_revision
+from deepevent.store.figures import IngestFigures
 from deepevent.store.staging import Staging
 from deepevent.store.states import States
 from deepevent.wire import Batch
@@ -37,25 +38,32 @@ class Acknowledgement:
     Attributes:
         last_sequence: of the writer.
         should_stop: somebody asked the run to stop.
+        n_new_metrics: metrics that the batch brought into being.
     """
 
     last_sequence: int
     should_stop: bool
+    n_new_metrics: int = 0
 
 
 class _Waiting:
     """A batch, and the answer that its submitter waits for."""
 
-    __slots__ = ("answer", "batch", "done")
+    __slots__ = ("answer", "arrived", "batch", "done")
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
+        self.arrived = time.monotonic()
         self.answer: Acknowledgement | DeepEventError = StoreBusy("the batch waits", RETRY_AFTER_S)
         self.done = threading.Event()
 
 
 class Committer:
-    """Takes batches from many threads and commits them in groups."""
+    """Takes batches from many threads and commits them in groups.
+
+    Attributes:
+        figures: what it has done so far.
+    """
 
     def __init__(
         self,
@@ -83,6 +91,7 @@ class Committer:
         self._states = States()
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_BATCHES)
         self._bytes_waiting = 0
+        self.figures = IngestFigures()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="deepevent-committer", daemon=True)
@@ -103,10 +112,12 @@ class Committer:
             if self._closed:
                 raise StoreBusy("the server is shutting down; send the batch again", RETRY_AFTER_S)
             if self._bytes_waiting + len(batch.body) > self._waiting_bytes:
+                self.figures.refused["StoreOverloaded"] += 1
                 raise StoreOverloaded("too many batches are waiting; send this one again", RETRY_AFTER_S)
             try:
                 self._queue.put_nowait(waiting)
             except queue.Full:
+                self.figures.refused["StoreOverloaded"] += 1
                 raise StoreOverloaded(
                     "too many batches are waiting; send this one again", RETRY_AFTER_S
                 ) from None
@@ -115,6 +126,12 @@ class Committer:
         if isinstance(waiting.answer, Acknowledgement):
             return waiting.answer
         raise waiting.answer
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many batches wait for their commit, and their bytes."""
+        with self._lock:
+            return self._queue.qsize(), self._bytes_waiting
 
     def close(self) -> None:
         """Commit what is waiting, and stop."""
@@ -131,10 +148,22 @@ class Committer:
                 self._commit(group)
                 with self._lock:
                     self._bytes_waiting -= sum(len(waiting.batch.body) for waiting in group)
+                self._note(group)
                 for waiting in group:
                     waiting.done.set()
             if last:
                 return
+
+    def _note(self, group: list[_Waiting]) -> None:
+        now, figures = time.monotonic(), self.figures
+        figures.batches += len(group)
+        for waiting in group:
+            figures.lag.note(now - waiting.arrived)
+            figures.size_bytes += len(waiting.batch.body)
+            if isinstance(waiting.answer, Acknowledgement):
+                figures.records += waiting.batch.n_records
+            else:
+                figures.refused[type(waiting.answer).__name__] += 1
 
     def _collect(self) -> tuple[list[_Waiting], bool]:
         """Wait for a batch and take all others that wait with it."""
@@ -178,6 +207,7 @@ class Committer:
     def _transact(self, group: list[_Waiting]) -> None:
         if not any(waiting.batch.n_records for waiting in group) and self._beat(group):
             return
+        started = time.monotonic()
         with self._db.write() as connection:
             self._states.check(connection)
             before = read_revision(connection)
@@ -186,6 +216,7 @@ class Committer:
             staging.write()
             revision = read_revision(connection)
         self._states.committed(revision)
+        self.figures.commit.note(time.monotonic() - started)
         if self._on_commit is not None and revision > before:
             self._on_commit(revision)
 
@@ -202,8 +233,9 @@ class Committer:
     @staticmethod
     def _fill(staging: Staging, group: list[_Waiting]) -> None:
         for waiting in group:
+            before = staging.n_made
             try:
-                waiting.answer = Acknowledgement(*staging.add(waiting.batch))
+                waiting.answer = Acknowledgement(*staging.add(waiting.batch), staging.n_made - before)
             except DeepEventError as error:
                 waiting.answer = error
 

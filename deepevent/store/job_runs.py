@@ -40,6 +40,7 @@ def open_run(connection: sa.Connection, job: Any, now: float) -> str:
         **new_run(run_id, now).row,
         "name": job.name,
         "project": job.project,
+        "group": job.group,
         "config": job.parameters,
         "revision": revision,
     }

@@ -19,7 +19,7 @@ from deepevent.recipes import Resources
 from deepevent.store.audit import note
 from deepevent.store.clock import server_time
 from deepevent.store.connection import Database, next_revision, read_revision
-from deepevent.store.schema import agents, job_attempts, job_dependencies, jobs, queue, runs
+from deepevent.store.schema import agents, job_attempts, job_dependencies, jobs, queue, runs, sweep_trials
 
 STATES = ("queued", "claimed", "running", "completed", "failed", "stopped", "lost")
 ENDED = ("completed", "failed", "stopped", "lost")
@@ -50,59 +50,74 @@ def enqueue(
     priority: int = 0,
     max_retries: int = 0,
     after: Sequence[int] = (),
+    group: str | None = None,
     resources: Resources = NO_RESOURCES,
     created_by: str = "",
 ) -> dict[str, Any]:
     """Queue a job: of a recipe, with parameters that were checked, or a free command.
 
     It begins once all jobs of `after` have completed, and is queued again by itself up to `max_retries` times
-    after a failure or a lost agent.
+    after a failure or a lost agent. Its run gets the name, the project and the group.
 
     Raises:
         JobNotFound: one of `after` is no job.
     """
-    now = server_time()
     label = name or recipe or " ".join(command or ())[:80] or "job"
     with db.write() as connection:
         wanted = sorted(set(after))
         found = set(connection.execute(sa.select(jobs.c.id).where(jobs.c.id.in_(wanted))).scalars())
         if missing := [job_id for job_id in wanted if job_id not in found]:
             raise JobNotFound(f"no job {missing[0]} to come after")
-        inserted = connection.execute(
-            sa.insert(jobs)
-            .values(
-                name=label,
-                project=project,
-                recipe=recipe,
-                command=None if command is None else json.dumps(list(command)),
-                folder=folder,
-                parameters=json.dumps(dict(parameters or {})),
-                priority=priority,
-                state="queued",
-                reason="",
-                max_retries=max_retries,
-                retries_left=max_retries,
-                attempt=0,
-                fence=0,
-                not_before=0.0,
-                run_id=new_id(),
-                stop_requested=False,
-                cpus=resources.cpus,
-                gpus=resources.gpus,
-                memory_mb=resources.memory_mb,
-                time_limit_s=resources.time_limit_s,
-                created=now,
-                created_by=created_by,
-                revision=next_revision(connection),
-            )
-            .returning(jobs.c.id)
+        job_id = add(
+            connection,
+            name=label,
+            project=project,
+            group=group,
+            recipe=recipe,
+            command=None if command is None else json.dumps(list(command)),
+            folder=folder,
+            parameters=json.dumps(dict(parameters or {})),
+            priority=priority,
+            max_retries=max_retries,
+            resources=resources,
+            created_by=created_by,
         )
-        job_id = int(inserted.scalar_one())
         if wanted:
             rows = [{"job_id": job_id, "after_id": after_id} for after_id in wanted]
             connection.execute(sa.insert(job_dependencies), rows)
-        note(connection, job_id, created_by, "submit", label)
         return read_job(connection, job_id)
+
+
+def add(
+    connection: sa.Connection, *, max_retries: int, resources: Resources, created_by: str, **values: Any
+) -> int:
+    """Put a job into the queue within a write transaction; give its number."""
+    inserted = connection.execute(
+        sa.insert(jobs)
+        .values(
+            **values,
+            state="queued",
+            reason="",
+            max_retries=max_retries,
+            retries_left=max_retries,
+            attempt=0,
+            fence=0,
+            not_before=0.0,
+            run_id=new_id(),
+            stop_requested=False,
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+            memory_mb=resources.memory_mb,
+            time_limit_s=resources.time_limit_s,
+            created=server_time(),
+            created_by=created_by,
+            revision=next_revision(connection),
+        )
+        .returning(jobs.c.id)
+    )
+    job_id = int(inserted.scalar_one())
+    note(connection, job_id, created_by, "submit", values["name"])
+    return job_id
 
 
 def get_job(db: Database, job_id: int) -> dict[str, Any]:
@@ -164,22 +179,26 @@ def request_stop(db: Database, job_id: int, actor: str) -> dict[str, Any]:
 
     Asking twice, or for a job that has ended, changes nothing.
     """
-    now = server_time()
     with db.write() as connection:
-        job = read_job(connection, job_id)
-        if job["state"] in {"completed", "failed", "stopped"} or job["stop_requested"]:
-            return job
-        values: dict[str, Any] = {"stop_requested": True}
-        if job["state"] not in HELD:
-            values |= {"state": "stopped", "reason": "", "finished": now, "fence": jobs.c.fence + 1}
-        change(connection, job_id, **values)
-        connection.execute(
-            sa.update(runs)
-            .where(runs.c.id == job["run"])
-            .values(stop_requested=True, revision=next_revision(connection))
-        )
-        note(connection, job_id, actor, "stop")
+        stop(connection, job_id, actor)
         return read_job(connection, job_id)
+
+
+def stop(connection: sa.Connection, job_id: int, actor: str, why: str = "") -> None:
+    """Ask a job to stop, within a write transaction."""
+    job = read_job(connection, job_id)
+    if job["state"] in {"completed", "failed", "stopped"} or job["stop_requested"]:
+        return
+    values: dict[str, Any] = {"stop_requested": True}
+    if job["state"] not in HELD:
+        values |= {"state": "stopped", "reason": why, "finished": server_time(), "fence": jobs.c.fence + 1}
+    change(connection, job_id, **values)
+    connection.execute(
+        sa.update(runs)
+        .where(runs.c.id == job["run"])
+        .values(stop_requested=True, revision=next_revision(connection))
+    )
+    note(connection, job_id, actor, "stop", why)
 
 
 def requeue(db: Database, job_id: int, actor: str) -> dict[str, Any]:
@@ -270,12 +289,32 @@ def _describe_all(connection: sa.Connection, rows: Sequence[Mapping[Any, Any]]) 
     )
     for job_id, after_id, state in connection.execute(query):
         after.setdefault(job_id, []).append({"id": after_id, "state": state})
-    return [_describe(row, after.get(row["id"], [])) for row in rows]
+    trial = sweep_trials.c
+    trials = sa.select(trial.job_id, trial.sweep_id, trial.number, trial.pruned_at).where(
+        trial.job_id.in_([row["id"] for row in rows])
+    )
+    sweeps = {
+        job_id: {"id": sweep, "trial": number, "pruned": pruned_at is not None}
+        for job_id, sweep, number, pruned_at in connection.execute(trials)
+    }
+    return [{**_describe(row, after.get(row["id"], [])), "sweep": sweeps.get(row["id"])} for row in rows]
 
 
 def _describe(row: Mapping[Any, Any], after: list[dict[str, Any]]) -> dict[str, Any]:
     plain = (
-        *("id", "name", "project", "recipe", "folder", "priority", "state", "reason", "exit_code", "attempt"),
+        *(
+            "id",
+            "name",
+            "project",
+            "group",
+            "recipe",
+            "folder",
+            "priority",
+            "state",
+            "reason",
+            "exit_code",
+            "attempt",
+        ),
         *("max_retries", "retries_left", "stop_requested", "created", "created_by", "started", "finished"),
         *("not_before", "agent"),
     )

@@ -30,7 +30,7 @@ from deepevent.store.job_runs import end_run, open_run
 from deepevent.store.jobs import HELD, change, read_job
 from deepevent.store.schema import agent_recipes, agents, job_attempts, job_dependencies, jobs, queue
 
-CLAIMED = ("id", "fence", "attempt", "run_id", "name", "project", "parameters")
+CLAIMED = ("id", "fence", "attempt", "run_id", "name", "project", "group", "parameters")
 RESULTS = ("completed", "failed", "stopped")
 
 

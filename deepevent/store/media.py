@@ -28,8 +28,23 @@ def list_media(
     name: str | None = None,
     limit: int = 100,
     cursor: str | None = None,
+    *,
+    blob: str | None = None,
+    until: int | None = None,
+    newest: bool = False,
 ) -> tuple[list[Row], str | None]:
     """List a run's media in the order in which they were committed.
+
+    Args:
+        db: the store.
+        run_id: the run.
+        kind: only of one kind.
+        name: only of one name.
+        limit: at most so many.
+        cursor: where the page before ended.
+        blob: only of one file, by its hash: the same photograph in every run.
+        until: only up to this step.
+        newest: by falling step, of one step the latest first; without a cursor.
 
     Returns: the page, and the cursor of the next one or None.
 
@@ -44,13 +59,20 @@ def list_media(
         wanted = wanted.where(table.c.kind == kind)
     if name is not None:
         wanted = wanted.where(table.c.name == name)
+    if blob is not None:
+        wanted = wanted.where(table.c.blob == blob)
+    if until is not None:
+        wanted = wanted.where(table.c.step <= until)
+    order = (table.c.step.desc(), table.c.id.desc()) if newest else (table.c.id,)
+    if cursor is not None and newest:
+        raise FilterError("newest media have no next page: ask up to a step instead", 0)
     if cursor is not None:
         wanted = wanted.where(table.c.id > _number(cursor))
     with db.read() as connection:
         require_run(connection, run_id)
-        rows = connection.execute(wanted.order_by(table.c.id).limit(limit + 1)).mappings().all()
+        rows = connection.execute(wanted.order_by(*order).limit(limit + 1)).mappings().all()
     page = [media_dictionary(row) for row in rows[:limit]]
-    return page, str(page[-1]["id"]) if len(rows) > limit else None
+    return page, str(page[-1]["id"]) if len(rows) > limit and not newest else None
 
 
 def media_dictionary(row: Any) -> Row:

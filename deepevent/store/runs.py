@@ -125,6 +125,18 @@ def get_runs(db: Database, run_ids: Iterable[str], metrics: Sequence[str] | None
         return read_runs(connection, list(dict.fromkeys(run_ids)), metrics)
 
 
+def get_environments(db: Database, run_ids: Iterable[str]) -> dict[str, Row]:
+    """Return what each of the runs ran on: git, packages, command, machine; those that exist."""
+    table = schema.runs
+    with db.read() as connection:
+        rows = connection.execute(
+            sa.select(table.c.id, table.c.environment).where(
+                table.c.id.in_(list(run_ids)), table.c.deleted == sa.false()
+            )
+        ).all()
+    return {run_id: json.loads(environment) for run_id, environment in rows}
+
+
 def get_run(db: Database, run_id: str) -> Row:
     """Return a run with all that is known of it but its points, media and logs.
 

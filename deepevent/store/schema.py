@@ -356,6 +356,7 @@ jobs = sa.Table(
     sa.Column("lease_expires", sa.Double),
     sa.Column("not_before", sa.Double, nullable=False),
     sa.Column("run_id", sa.String(ID_LENGTH), nullable=False),  # all attempts log to one run
+    sa.Column("group", sa.String(NAME_LENGTH)),  # of that run
     sa.Column("stop_requested", sa.Boolean, nullable=False),
     sa.Column("cpus", sa.Integer, nullable=False),
     sa.Column("gpus", sa.Integer, nullable=False),
@@ -415,6 +416,18 @@ job_audit = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# Names for addresses of the dashboard.
+views = sa.Table(
+    "views",
+    metadata,
+    sa.Column("id", sa.String(ID_LENGTH), primary_key=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("created_by", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("changed", sa.Double, nullable=False),
+)
+
 # One row.
 queue = sa.Table(
     "queue",
@@ -422,4 +435,65 @@ queue = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+)
+
+# Sweeps: many jobs of one recipe, whose parameters a sampler chooses (rules: store/sweeps.py).
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("project", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("recipe", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),  # those that all trials share
+    sa.Column("space", sa.Text, nullable=False),
+    sa.Column("metric", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("direction", sa.String(8), nullable=False),  # min, max
+    sa.Column("sampler", sa.String(16), nullable=False),
+    sa.Column("pruner", sa.String(16), nullable=False),
+    sa.Column("warmup", sa.Integer, nullable=False),  # values of a trial before it may be stopped
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("n_trials", sa.Integer, nullable=False),
+    sa.Column("concurrency", sa.Integer, nullable=False),
+    sa.Column("max_retries", sa.Integer, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("resources", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column(
+        "version", sa.BigInteger, nullable=False
+    ),  # rises with every change: who decided on an older one, decides again
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("created_by", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("finished", sa.Double),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index(None, "revision"),
+    sqlite_autoincrement=True,
+)
+
+sweep_trials = sa.Table(
+    "sweep_trials",
+    metadata,
+    sa.Column(
+        "sweep_id",
+        LONG,
+        sa.ForeignKey("sweeps.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),  # 0, 1, … without gaps
+    sa.Column("job_id", LONG, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),  # those that are searched
+    sa.Column("source", sa.String(16), nullable=False),  # sampler, person
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("value", Real),  # the best of its metric so far
+    sa.Column(
+        "n_points", sa.BigInteger, nullable=False
+    ),  # points of the metric that are in value and reports
+    sa.Column("reports", sa.Text, nullable=False),  # {n: the metric's n-th value}, thinned
+    sa.Column("n_judged", sa.BigInteger, nullable=False),  # up to which the pruner has seen them
+    sa.Column("pruned_at", sa.BigInteger),  # the n-th value, after which it was stopped
+    sa.Column("attributes", sa.Text, nullable=False),  # what sampler and pruner remember of it
+    sa.Column("finished", sa.Double),
+    sa.UniqueConstraint("job_id"),
 )

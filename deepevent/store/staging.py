@@ -89,6 +89,11 @@ class Staging:
         return writer.last_sequence, bool(run.row["stop_requested"])
 
     @property
+    def n_made(self) -> int:
+        """Metrics that were new."""
+        return len(self._made)
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         return not self._runs and not self._writers

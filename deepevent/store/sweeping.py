@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from deepevent.store import schema
-from deepevent.store.blobs import Blob, BlobStore
+from deepevent.store.blobs import Blob, Blobs
 from deepevent.store.connection import Database
 
 GRACE_S = 3600.0
@@ -34,7 +34,7 @@ class Swept:
     size_bytes: int
 
 
-def orphans(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float | None = None) -> list[Blob]:
+def orphans(db: Database, blobs: Blobs, grace_s: float = GRACE_S, now: float | None = None) -> list[Blob]:
     """Return the blobs that nothing refers to and that are older than `grace_s`."""
     before = (time.time() if now is None else now) - grace_s
     found: list[Blob] = []
@@ -45,7 +45,7 @@ def orphans(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float
     return found
 
 
-def sweep(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float | None = None) -> Swept:
+def sweep(db: Database, blobs: Blobs, grace_s: float = GRACE_S, now: float | None = None) -> Swept:
     """Remove orphans. While a chunk is removed nobody can commit a batch that names one of them."""
     moment = time.time() if now is None else now
     n, size = 0, 0
@@ -59,16 +59,19 @@ def sweep(db: Database, blobs: BlobStore, grace_s: float = GRACE_S, now: float |
     return Swept(n, size)
 
 
-def missing(db: Database, blobs: BlobStore) -> list[str]:
-    """Return the hashes that runs refer to and that have no file."""
+def named(db: Database) -> set[str]:
+    """Return the hashes of all blobs that runs refer to."""
     found: set[str] = set()
     with db.read() as connection:
         for table in (schema.media, schema.artifacts):
             wanted = sa.select(table.c.blob).where(table.c.blob.is_not(None)).distinct()
-            for (sha256,) in connection.execution_options(yield_per=CHUNK).execute(wanted):
-                if not blobs.exists(sha256):
-                    found.add(sha256)
-    return sorted(found)
+            found.update(connection.execution_options(yield_per=CHUNK).execute(wanted).scalars())
+    return found
+
+
+def missing(db: Database, blobs: Blobs) -> list[str]:
+    """Return the hashes that runs refer to and that have no file."""
+    return sorted(sha256 for sha256 in named(db) if not blobs.exists(sha256))
 
 
 def _referenced(connection: sa.Connection, hashes: list[str]) -> set[str]:

@@ -27,15 +27,19 @@ class Vertices:
         steps: (V,) int64.
         times: (V,) float64.
         values: (V,) float64.
+        means: (V,) the mean of the finite values of the bin that the vertex belongs to; None where no point
+            was left out.
     """
 
     steps: Int64
     times: Float64
     values: Float64
+    means: Float64 | None = None
 
     def select(self, wanted: npt.NDArray[np.bool_] | Int64) -> Vertices:
         """Return those that are wanted."""
-        return Vertices(self.steps[wanted], self.times[wanted], self.values[wanted])
+        means = None if self.means is None else self.means[wanted]
+        return Vertices(self.steps[wanted], self.times[wanted], self.values[wanted], means)
 
 
 def newest_per_step(points: Points) -> Points:
@@ -60,8 +64,11 @@ def bin_starts(x: Int64 | Float64, low: float, high: float, pixels: int) -> Int6
     return np.flatnonzero(new)
 
 
-def thin_points(points: Points, x: Int64 | Float64, pixels: int) -> Int64:
-    """Return (V,) the positions of the points to draw; their `x` never falls."""
+def thin_points(points: Points, x: Int64 | Float64, pixels: int) -> tuple[Int64, Float64]:
+    """Choose what to draw of points whose `x` never falls.
+
+    Returns: (V,) the positions of the vertices, and (V,) the mean of each one's bin.
+    """
     starts = bin_starts(x, float(x[0]), float(x[-1]), pixels)
     ends = np.append(starts[1:], len(points))
     group = np.repeat(np.arange(len(starts)), ends - starts)
@@ -70,7 +77,13 @@ def thin_points(points: Points, x: Int64 | Float64, pixels: int) -> Int64:
     for pick in (np.fmin, np.fmax):
         extreme = pick.reduceat(values, starts)
         corners.append(first_of_each(values == extreme[group], group, starts))
-    return np.unique(np.concatenate(corners))
+    chosen = np.unique(np.concatenate(corners))
+    finite = np.isfinite(points.values)
+    n_finite = np.maximum(np.add.reduceat(finite, starts, dtype=np.int64), 1)
+    # Divided before it is summed: the sum of many values near 1e308 would overflow.
+    means = np.add.reduceat(np.where(finite, points.values, 0.0) / n_finite[group], starts)
+    means = np.where(np.add.reduceat(finite, starts, dtype=np.int64) > 0, means, np.nan)
+    return chosen, means[group[chosen]]
 
 
 def thin_buckets(buckets: Buckets, axis: str, pixels: int) -> tuple[Buckets, Int64]:
@@ -95,7 +108,8 @@ def vertices(bins: Buckets, axis: str) -> Vertices:
     keep = np.ones(steps.shape, bool)
     # Within a bin a point is known by its step, and its time where steps repeat.
     keep[:, 1:] = (steps[:, 1:] != steps[:, :-1]) | (times[:, 1:] != times[:, :-1])
-    return Vertices(steps[keep], times[keep], values[keep])
+    means = np.repeat(bins["mean"], keep.sum(axis=1))
+    return Vertices(steps[keep], times[keep], values[keep], means)
 
 
 def _column(bins: Buckets, names: list[str]) -> npt.NDArray[Any]:

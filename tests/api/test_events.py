@@ -6,7 +6,10 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+
+from deepevent.media import encode_png
 
 WRITER = "01j0000000000000000000000b"
 
@@ -134,13 +137,22 @@ def test_a_blob_is_stored_once_and_served_safely(server: Any) -> None:
     assert answer.headers["Content-Disposition"].startswith("attachment")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert "immutable" in answer.headers["Cache-Control"]
-    image = server.call("GET", address + "?type=image/png")
-    assert image.headers["Content-Type"] == "image/png"
-    assert image.headers["X-Content-Type-Options"] == "nosniff"
+    assert server.call("GET", address + "?type=image/png").status_code == 422
+    image = encode_png(np.zeros((4, 6, 3), np.uint8))
+    address = f"/api/v1/blobs/{hashlib.sha256(image).hexdigest()}"
+    server.call("PUT", address, data=image)
+    shown = server.call("GET", address + "?type=image/png")
+    assert shown.content == image
+    assert shown.headers["Content-Type"] == "image/png"
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    part = server.call("GET", address + "?type=image/png", headers={"Range": "bytes=1-3"})
+    assert (part.status_code, part.content) == (206, b"PNG")
+    known = server.call("GET", address, headers={"If-None-Match": shown.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
 
 
 def test_a_compared_config_shows_only_what_differs(server: Any) -> None:
-    """Equal keys are left out, absent ones show as absent."""
+    """Equal keys are left out, absent ones show as absent, and what nobody recorded differs in nothing."""
     made = [
         server.call("POST", "/api/v1/runs", json={"name": name, "config": config}).json()["id"]
         for name, config in (
@@ -149,7 +161,12 @@ def test_a_compared_config_shows_only_what_differs(server: Any) -> None:
         )
     ]
     answer = server.call("GET", f"/api/v1/compare?runs={','.join(made)}").json()
-    assert answer["differences"] == {"config": {"seed": {made[0]: 1, made[1]: 2}, "dropout": {made[1]: 0.5}}}
+    assert answer["differences"] == {
+        "config": {"seed": {made[0]: 1, made[1]: 2}, "dropout": {made[1]: 0.5}},
+        "packages": {},
+        "git": {},
+        "command": {},
+    }
     assert [run["id"] for run in answer["runs"]] == made
 
 

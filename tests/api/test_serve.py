@@ -90,7 +90,9 @@ def test_with_tokens_the_network_may_come(start_server: Any, home: Path) -> None
     assert foreign.status_code == 400
 
 
-@pytest.mark.parametrize("arguments", [("--port", "70000"), ("--workers", "0"), ("--public-url", "ftp://x")])
+@pytest.mark.parametrize(
+    "arguments", [("--port", "70000"), ("--workers", "0"), ("--workers", "2"), ("--public-url", "ftp://x")]
+)
 def test_impossible_arguments_are_named(home: Path, arguments: tuple[str, ...]) -> None:
     """The flag, the value and what is allowed."""
     done = _serve(home, *arguments)

@@ -13,7 +13,7 @@ import requests
 
 def test_a_code_opens_one_session(server: Any) -> None:
     """The printed code signs one browser in, and never another."""
-    session = server.sign_in()
+    session = server.sign_in(server.code)
     who = session.get(f"{server.url}/api/v1/session", timeout=10).json()
     assert who["role"] == "operator"
     assert who["expires"] > time.time()

@@ -66,13 +66,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture
-def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
-    """Open signed-in pages; errors in a page's console or scripts fail the test."""
+Cookies = list[dict[str, str]]
+
+
+def _cookies(server: Any) -> Cookies:
+    """The cookies of a session on the server; its one-time code is spent with that."""
+    return [{"name": c.name, "value": c.value, "url": server.url} for c in server.sign_in().cookies]
+
+
+def _pages(
+    browser: Browser, url: str, cookies: Cookies, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
     pages: list[Page] = []
     complaints: list[str] = []
-    session = server.sign_in()
-    cookies = [{"name": c.name, "value": c.value, "url": server.url} for c in session.cookies]
 
     def listen(message: ConsoleMessage) -> None:
         # A request that fails on purpose (a mistaken filter, a server that was killed) is no complaint.
@@ -91,7 +97,7 @@ def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> 
         page = context.new_page()
         page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(server.url + path)
+        page.goto(url + path)
         pages.append(page)
         return page
 
@@ -103,6 +109,52 @@ def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> 
     for page in pages:
         page.context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Open signed-in pages; errors in a page's console or scripts fail the test."""
+    yield from _pages(browser, server.url, _cookies(server), request)
+
+
+@pytest.fixture(scope="module")
+def shared_cookies(shared_server: Any) -> Cookies:
+    """A session on the server that the tests of a file share."""
+    return _cookies(shared_server)
+
+
+@pytest.fixture
+def open_shared(
+    browser: Browser, shared_server: Any, shared_cookies: Cookies, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """The same on the server that all tests of a file share."""
+    yield from _pages(browser, shared_server.url, shared_cookies, request)
+
+
+@pytest.fixture(scope="module")
+def shared_home(shared_server: Any) -> Iterator[None]:
+    """Runs that this process starts go to the shared server."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DEEPEVENT_URL", "DEEPEVENT_TOKEN", "DEEPEVENT_RUN", "DEEPEVENT_MODE", "RANK"):
+            patch.delenv(name, raising=False)
+        patch.setenv("DEEPEVENT_HOME", str(shared_server.home))
+        yield
+
+
+@pytest.fixture
+def barriers() -> Callable[[Page], list[str]]:
+    """What axe-core finds on a page that shuts somebody out: its serious and critical violations, in words."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def look(page: Page) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [
+            f"{page.url}: {one['id']} at {[node['target'] for node in one['nodes'][:3]]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+
+    return look
 
 
 class Script:

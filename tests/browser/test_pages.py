@@ -40,7 +40,7 @@ def test_hostile_names_are_shown_as_text(hostile: str, server: Any, open_page: C
         if path in with_charts:
             page.wait_for_function("() => window.deepevent.charts()[0]?.traces.length > 0")
             page.locator(".plot").first.hover()
-            page.wait_for_selector(".hoverlayer text", state="attached")
+            page.wait_for_selector(".readout", state="attached")
         assert page.evaluate("window.hacked") is None, path
         assert page.locator("img[src=x]").count() == 0, path
         assert page.locator("a[href*='evil']").count() == 0, path
@@ -53,6 +53,7 @@ def test_a_mistaken_filter_is_explained_at_its_place(
 ) -> None:
     """The server's sentence stands under the filter, and the field is marked as wrong."""
     page = open_page("/")
+    expect(page.get_by_label("Filter runs")).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_label("Filter runs")).to_be_focused()
     page.keyboard.type('status = "running" and nonsense > 1')
@@ -98,7 +99,7 @@ def test_the_url_holds_the_view(server: Any, hostile: str, open_page: Callable[.
     page = open_page("/?x=time&scale=log&smooth=0.5")
     expect(page.get_by_role("combobox", name="x")).to_have_value("time")
     expect(page.get_by_label("log scale")).to_be_checked()
-    expect(page.get_by_label("smoothing")).to_have_value("0.5")
+    expect(page.get_by_label("weight of the past")).to_have_value("0.5")
 
 
 def test_no_page_is_wider_than_the_window(server: Any, hostile: str, open_page: Callable[..., Page]) -> None:

@@ -64,6 +64,30 @@ def test_an_abandoned_spool_is_taken_in(made: Path) -> None:
     db.close()
 
 
+def test_a_stuck_writer_is_named(made: Path) -> None:
+    """A script that was not heard of for a day is named with its machine, and its run counts as lost then."""
+    import time
+
+    from deepevent import wire
+    from deepevent.store import connection, ingest, runs
+    from deepevent.store.runs import new_id
+
+    db = connection.open_database(f"sqlite:///{made / 'deepevent.db'}")
+    committer = ingest.Committer(db, clock=lambda: time.time() - 2 * 86_400)
+    run_id, writer_id = new_id(), new_id()
+    event = wire.build_event(1, {"type": "run", "name": "stuck", "host": "far-away", "pid": 4711})
+    committer.submit(wire.build_batch(run_id, writer_id, 1, [event]))
+    committer.close()
+    code, out, _ = run_it("doctor")
+    assert code == 0
+    assert f"writer {writer_id} of run {run_id} (far-away, process 4711)" in out
+    code, out, _ = run_it("doctor", "--repair")
+    assert code == 0
+    assert f"run {run_id} counts as lost now" in out
+    assert runs.get_run(db, run_id)["status"] == "lost"
+    db.close()
+
+
 def test_an_orphaned_blob_is_removed(made: Path) -> None:
     """A file of no run is reported, and removed by `--repair`."""
     name = "ab" + "0" * 62

@@ -103,16 +103,30 @@ def test_export_is_whole(server: Any) -> None:
 
 
 def test_export_to_parquet(two_runs: list[str], tmp_path: Path) -> None:
-    """Parquet is written where pyarrow is, and refused with a sentence where it is not."""
+    """Parquet has all runs in one table, every value bit for bit."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     target = tmp_path / "points.parquet"
+    command("export", *two_runs, "--format", "parquet", "--output", str(target))
+    table = parquet.read_table(target)
+    assert table.column_names == ["run", "name", "metric", "rank", "step", "time", "value"]
+    assert [value.hex() for value in table["value"].to_pylist()] == [
+        value.hex() for value in [*AWKWARD, 1.0, 2.0]
+    ]
+    assert table["step"].to_pylist() == [*range(len(AWKWARD)), 0, 1]
+    assert set(table["run"].to_pylist()) == set(two_runs)
+    assert "--output" in command("export", "second", "--format", "parquet", code=1)
+
+
+def test_parquet_without_pyarrow(two_runs: list[str], tmp_path: Path) -> None:
+    """Without pyarrow there is one sentence that says what to install, and no file."""
+    target = tmp_path / "points.parquet"
+    script = "import sys; sys.modules['pyarrow'] = None; from deepevent.cli import main; sys.exit(main())"
     words = ("export", "second", "--format", "parquet", "--output", str(target))
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        assert "pip install pyarrow" in command(*words, code=1)
-        return
-    command(*words)
-    assert pyarrow.parquet.read_table(target)["value"].to_pylist() == [1.0, 2.0]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "deepevent-monitor[parquet]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not target.exists()
 
 
 def test_delete(two_runs: list[str]) -> None:

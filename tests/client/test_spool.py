@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepevent import wire
-from deepevent.errors import BatchInvalid, SequenceGap, ServerUnreachable
+from deepevent.errors import BatchInvalid, BlobInvalid, SequenceGap, ServerUnreachable
 from deepevent.ids import new_id
 from deepevent.journal import Journal
 from deepevent.segment import SEGMENT_HEADER_SIZE, segment_name, segment_numbers
@@ -199,6 +199,28 @@ def test_what_can_never_be_taken_is_set_aside(tmp_path: Path) -> None:
     assert len(report.refused) == 1
     assert list((tmp_path / "quarantine").rglob("*.seg"))
     assert take_in(tmp_path)[1].n_writers == 0
+
+
+@pytest.mark.parametrize("error", [BatchInvalid, BlobInvalid])
+def test_a_blob_that_is_never_taken_holds_nothing_up(tmp_path: Path, error: type[Exception]) -> None:
+    """It is reported and set aside, and every record of its writer and of the others arrives."""
+    damaged = abandon(tmp_path, n_points=20, blob=b"damaged")
+    abandon(tmp_path, n_points=10, blob=b"sound")
+    store = Store()
+
+    def put(sha256: str, file: Any, size: int) -> None:
+        if size == len(b"damaged"):
+            raise error("its content has another hash")
+        store.put(sha256, file, size)
+
+    report = adopt(tmp_path, store.send, put)
+    assert sorted(step for step, _ in store.points()) == sorted([*range(20), *range(10)])
+    assert (report.n_writers, report.n_blobs) == (2, 1)
+    assert [sentence for sentence in report.refused if "another hash" in sentence] == report.refused
+    assert len(report.refused) == 1
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert b"damaged" in kept, "what a script wanted to keep is not thrown away"
+    assert not any((damaged / "blobs").glob("*"))
 
 
 def test_a_large_segment_is_sent_in_batches(tmp_path: Path) -> None:

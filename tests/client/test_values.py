@@ -100,6 +100,7 @@ def test_what_is_no_name(name: Any) -> None:
 BAD_CALLS: list[tuple[Any, Any]] = [
     ({"v": "text", "good": 1.0}, 0),
     ({"x" * 300: 1.0, "good": 1.0}, 0),
+    ({"x" * 1_000_000: 1.0, "good": 1.0}, 0),
     ({3: 1.0, "good": 1.0}, 0),
     ({"good": 1.0}, -1),
     ({"good": 1.0}, 2**63),

@@ -106,6 +106,35 @@ def test_shell_scripts_and_children_join_one_run(server: Server, monkeypatch: py
     assert (told["name"], told["project"], len(told["writers"])) == ("family", "default", 3)
 
 
+def test_ranks_of_one_launcher_log_to_one_run(server: Server, home: Path) -> None:
+    """Two ranks are two writers of one run, each with its own curve; the lowest names it and ends it."""
+    script = (
+        "import deepevent, os\n"
+        "rank = int(os.environ['RANK'])\n"
+        "run = deepevent.start(name=f'by rank {rank}', config={'rank': rank} if rank == 0 else None)\n"
+        "for step in range(500): run.log({'loss': 10.0 * rank + step}, step)\n"
+        "run.finish()\n"
+        "print(run.id)\n"
+    )
+    world = {**os.environ, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": "29512"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (1, 0)
+    ]
+    (run_id,) = {rank.communicate(timeout=60)[0].strip() for rank in ranks}
+    wait_until(lambda: list((home / "spool").iterdir()) == [])
+    told = server.call("GET", f"/api/v1/runs/{run_id}").json()
+    assert (told["name"], told["status"], told["config"]) == ("by rank 0", "completed", {"rank": 0})
+    metrics = server.call("GET", f"/api/v1/runs/{run_id}/metrics").json()["metrics"]
+    losses = [(m["rank"], m["n"], m["last"]) for m in metrics if m["name"] == "loss"]
+    assert losses == [(0, 500, 499.0), (1, 500, 509.0)]
+
+
 def test_a_value_dropped_into_an_ended_run_does_not_open_it(server: Server) -> None:
     """A script that is over stays completed when `deepevent log` adds a score; a resumed one runs again."""
     run = deepevent.start()

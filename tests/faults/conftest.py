@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import struct
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +77,41 @@ def proxies() -> Any:
 def weather(proxies: Any) -> Any:
     """The class `Weather` of the proxy."""
     return proxies.Weather
+
+
+@pytest.fixture(scope="session")
+def power() -> Any:
+    """The module `power_child.py`."""
+    return _load("power_child")
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Callable[[str], Path]:
+    """Builds a C file of this folder that LD_PRELOAD puts before libc; gives the library."""
+
+    def build(source: str) -> Path:
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        if compiler is None:
+            pytest.skip(f"no C compiler here: {source} cannot be built")
+        target = tmp_path / Path(source).with_suffix(".so").name
+        flags = ("-shared", "-fPIC", "-O1", "-o", str(target))
+        subprocess.run([compiler, *flags, str(Path(__file__).with_name(source))], check=True)
+        return target
+
+    return build
+
+
+@pytest.fixture
+def clock(tmp_path: Path, shim: Callable[[str], Path]) -> tuple[Callable[[int], None], dict[str, str]]:
+    """A function that shifts the wall clock, and the environment of the processes that shall obey it."""
+    setting = tmp_path / "clock"
+    setting.write_bytes(struct.pack("<q", 0))
+
+    def shift(seconds: int) -> None:
+        with setting.open("r+b") as file:
+            file.write(struct.pack("<q", seconds))
+
+    return shift, {"LD_PRELOAD": str(shim("clock_shim.c")), "FAULT_CLOCK": str(setting)}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import deepevent
+from deepevent import transport
 
 
 def value_of(step: int) -> float:
@@ -29,7 +30,10 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two calls")
     parser.add_argument("--name", default="fault")
     parser.add_argument("--wait", type=float, default=60.0, help="seconds that flush may take at the end")
+    parser.add_argument("--patience", type=float, help="seconds that the client waits for an answer")
     args = parser.parse_args()
+    if args.patience:
+        transport.ANSWER_TIMEOUT_S = args.patience
 
     run = deepevent.start(name=args.name, project="faults", resume=args.resume)
     args.ledger.with_suffix(".run").write_text(run.id)

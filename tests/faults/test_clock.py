@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import struct
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 DAY_S = 86_400
-
-
-@pytest.fixture
-def clock(tmp_path: Path) -> tuple[Callable[[int], None], dict[str, str]]:
-    """A function that shifts the wall clock, and the environment of the processes that shall obey it."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler here: the shim that shifts the clock cannot be built")
-    shim, setting = tmp_path / "clock.so", tmp_path / "clock"
-    source = Path(__file__).with_name("clock_shim.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(shim), str(source)], check=True)
-    setting.write_bytes(struct.pack("<q", 0))
-
-    def shift(seconds: int) -> None:
-        with setting.open("r+b") as file:
-            file.write(struct.pack("<q", seconds))
-
-    return shift, {"LD_PRELOAD": str(shim), "FAULT_CLOCK": str(setting)}
 
 
 def test_shim_shifts_the_clock(clock: Any, world: Any) -> None:

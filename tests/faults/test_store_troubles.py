@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.timeout(240)
-BATCHES = 3_000
+BATCHES = int(os.environ.get("DEEPEVENT_FAULT_BATCHES", "3000"))
 HOLD_S = 7.0  # longer than the store waits for a lock
 HOLDER = """
 import sqlite3, sys, time

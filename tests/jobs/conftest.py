@@ -103,15 +103,16 @@ class AgentProcess:
 
 @pytest.fixture
 def start_agent(home: Path, tmp_path: Path) -> Iterator[Callable[..., AgentProcess]]:
-    """Start agents with the recipes of this folder; all are killed at the end."""
+    """Start agents with the recipes of a file, or those that ship (None); all are killed at the end."""
     started: list[AgentProcess] = []
 
-    def start(*arguments: str, **environment: str) -> AgentProcess:
+    def start(*arguments: str, recipes: Path | None = SCRIPTS, **environment: str) -> AgentProcess:
         log = tmp_path / f"agent-{len(started)}.log"
-        command = [Path(sys.executable).with_name("deepevent"), "agent", "--recipes", SCRIPTS, "--grace", "1"]
+        command = [Path(sys.executable).with_name("deepevent"), "agent", "--grace", "1"]
+        command += [] if recipes is None else ["--no-own-recipes", "--recipes", recipes]
         with log.open("w") as file:
             process = subprocess.Popen(
-                [*command, "--no-own-recipes", *arguments],
+                [*command, *arguments],
                 env={**os.environ, **environment},
                 stderr=file,
                 stdout=file,

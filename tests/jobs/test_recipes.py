@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from deepevent.errors import ParametersInvalid, RecipeInvalid
 from deepevent.parameters import MAX_VALUE_LENGTH
-from deepevent.recipes import build_arguments, check_parameters, describe, load_recipes, parse_recipe
+from deepevent.recipes import (
+    build_arguments,
+    check_parameters,
+    describe,
+    load_recipes,
+    parse_recipe,
+    place_roots,
+)
 
 FILE = """
 [recipes.det12]
@@ -53,6 +60,53 @@ def test_defaults_and_values_become_an_argument_list(tmp_path: Path) -> None:
         f"--data={(tmp_path / 'data' / 'faces').resolve()}",
         "--resume",
     ]
+
+
+LIKE = """
+[recipes.second]
+like = "det12"
+help = "Train the second net"
+resources = {cpus = 1}
+parameters.epochs.default = 60
+parameters.note = false
+parameters.depth = {type = "int", default = 2}
+"""
+
+
+def test_a_recipe_like_another_has_what_it_does_not_say_itself(tmp_path: Path) -> None:
+    """Keys and parameters are taken over one by one; `false` leaves a parameter out."""
+    recipes = load_recipes(write(tmp_path, LIKE + FILE))
+    first, second = recipes["det12"], recipes["second"]
+    assert (second.command, second.environment) == (first.command, first.environment)
+    assert (second.help, second.resources.cpus, second.resources.memory_mb) == (
+        "Train the second net",
+        1,
+        None,
+    )
+    values = check_parameters(second, {})
+    assert values == {"epochs": 60, "learning_rate": 0.1, "batch_norm": True, "optimiser": "sgd", "depth": 2}
+    with pytest.raises(ParametersInvalid, match="<= 1000"):
+        check_parameters(second, {"epochs": 1001})
+
+
+@pytest.mark.parametrize("base", ["nothing", "second", "third"])
+def test_like_names_a_recipe_of_the_file_that_is_like_none(tmp_path: Path, base: str) -> None:
+    """No chains, no circles, no unknown names."""
+    text = f'[recipes.second]\nlike = "{base}"\n[recipes.third]\nlike = "det12"\n'
+    with pytest.raises(RecipeInvalid, match="second: like must name a recipe of this file"):
+        load_recipes(write(tmp_path, text + FILE))
+
+
+def test_roots_name_places_of_the_agent(tmp_path: Path) -> None:
+    """`{data}` and `{jobs}` in a root are folders of the agent, below which a path must stay."""
+    text = FILE.replace('root = "data"', 'root = "{jobs}"')
+    recipe = place_roots(load_recipes(write(tmp_path, text))["det12"], {"jobs": str(tmp_path / "jobs")})
+    weights = tmp_path / "jobs" / "run" / "work" / "net.pt"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert f"--data={weights.resolve()}" in build_arguments(recipe, {"data": "run/work/net.pt"})
+    with pytest.raises(ParametersInvalid, match="leaves"):
+        build_arguments(recipe, {"data": "../secret"})
 
 
 def test_json_form_reads_back(tmp_path: Path) -> None:

@@ -14,6 +14,16 @@ import socketio
 TIMEOUT_S = 60
 
 
+def keep_order(client: socketio.Client) -> None:
+    """Let the client take packets as they come: by itself it starts a thread for each, and they race."""
+    trigger = client.eio._trigger_event
+
+    def in_order(event: str, *arguments: Any, **options: Any) -> Any:
+        return trigger(event, *arguments, **{**options, "run_async": False})
+
+    client.eio._trigger_event = in_order
+
+
 class Page:
     """Follows docs/api.md: watch, then fetch; drop what is known, fetch what is ahead."""
 
@@ -34,6 +44,7 @@ class Page:
         session = requests.Session()
         session.trust_env = False
         client = socketio.Client(reconnection=False, http_session=session)
+        keep_order(client)
         client.on("points", self._points)
         for name in ("run", "job", "agents", "media", "alert", "closing", "resync"):
             client.on(name, lambda message, name=name: self._event(name, message))

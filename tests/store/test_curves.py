@@ -195,6 +195,43 @@ def test_smoothing_is_computed_over_all_points(long_run, monkeypatch):
     np.testing.assert_allclose(curve.smooth[last], expected[curve.step[last] // 2], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "middle"), [("mean", np.nanmean), ("median", np.nanmedian)])
+def test_rolling_windows_are_over_all_points(long_run, monkeypatch, kind, middle):
+    """A rolling mean or median at a vertex is that of the latest points, whatever the drawing left out."""
+    db, run, values = long_run
+    finite = np.flatnonzero(np.isfinite(values))
+
+    def expected(step):
+        behind = int(np.searchsorted(finite, step // 2, "right"))
+        return middle(values[finite[max(0, behind - 25) : behind]])
+
+    asked = {"kind": kind, "window": 25}
+    for bounds in ({}, {"start": 500_000, "stop": 502_000}, {"start": 0, "stop": 40}):
+        curve = read(db, run, smoothing=asked, **bounds)
+        some = range(0, len(curve.x), max(1, len(curve.x) // 200))
+        for vertex in some:
+            np.testing.assert_allclose(curve.smooth[vertex], expected(int(curve.step[vertex])), rtol=1e-9)
+    monkeypatch.setattr(drawing, "SMOOTHED_LIMIT", 1000)
+    curve = read(db, run, smoothing=asked)
+    np.testing.assert_allclose(curve.smooth[-1], expected(int(curve.step[-1])), rtol=1e-9)
+
+
+def test_a_thinned_curve_brings_the_mean_of_each_bin(long_run):
+    """The mean is over all points of a bin, lies within its extremes, and is absent where all is shown."""
+    db, run, values = long_run
+    assert read(db, run, start=500_000, stop=500_100).mean is None
+    for bounds in ({}, {"start": 500_000, "stop": 510_000}):
+        curve = read(db, run, **bounds)
+        assert curve.thinned
+        new = np.flatnonzero(np.append(True, curve.mean[1:] != curve.mean[:-1]))
+        middle = len(new) // 2
+        first, last = new[middle], new[middle + 1] - 1
+        inside = values[curve.step[first] // 2 : curve.step[last] // 2 + 1]
+        inside = inside[np.isfinite(inside)]
+        np.testing.assert_allclose(curve.mean[first], inside.mean(), rtol=1e-9)
+        assert np.nanmax(curve.value[first : last + 1]) == inside.max()
+
+
 def test_a_diverged_run_shows_where_it_went(sqlite_db):
     """With half of all values NaN, the curve has gaps, and the first NaN is named at its step."""
     values = values_for(600_000)
@@ -333,6 +370,9 @@ def test_many_curves_come_in_the_order_asked_for(db, committer, script):
         {"start": math.nan},
         {"smoothing": {"kind": "ema", "weight": 1.0}},
         {"smoothing": {"kind": "median", "weight": 0.5}},
+        {"smoothing": {"kind": "mean", "window": 0}},
+        {"smoothing": {"kind": "median", "window": 1001}},
+        {"smoothing": {"kind": "mean", "window": True}},
     ],
 )
 def test_parameters_out_of_range_are_refused(sqlite_db, wrong):

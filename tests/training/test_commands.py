@@ -1,11 +1,9 @@
-"""`deepevent train` and `deepevent demo` as a person runs them."""
+"""`deepevent train` as a person runs it."""
 
 import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import torch
 
 from deepevent.cli import main
 from deepevent_trainer import checkpoint
-from deepevent_trainer.demo_server import COMMAND
+from deepevent_trainer.children import COMMAND
 
 SMALL = ["--epochs", "1", "--crops-per-epoch", "256", "--threads", "1"]
 
@@ -119,31 +117,3 @@ def test_describe_prints_layers_and_cost(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "FLOP a window" in done.stdout
     assert not (tmp_path / "checkpoints").exists()
-
-
-def test_the_demo_trains_and_reads_its_figures_back_from_the_server(tmp_path: Path) -> None:
-    """One epoch each: exit 0, both nets' figures, the seconds, the address, and no server left."""
-    done = run(tmp_path, "demo", "--once", "--epochs", "1", "--port", "0")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"Trained in [\d.]+ s, as read back from (http://127\.0\.0\.1:\d+):", done.stdout)
-    assert "first committed point after" in done.stdout
-    assert re.search(r"det12: 1 epochs, validation accuracy 0\.\d+ \(240 faces of 32", done.stdout)
-    assert re.search(r"cal12: 1 epochs, validation accuracy 0\.\d+ .* overlap 0\.605 before", done.stdout)
-    assert re.search(r"/signin#\S+", done.stdout)
-    assert not (tmp_path / ".demo" / "server.json").exists()
-
-
-def test_a_demo_that_fails_says_why_in_one_sentence(tmp_path: Path) -> None:
-    """A port that is taken and data that is not there: exit 1, and the reason."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        done = run(tmp_path, "demo", "--once", "--port", port)
-    assert done.returncode == 1
-    assert f"the server did not start: port {port} is taken by another program" in done.stderr
-    done = run(tmp_path, "demo", "--once", "--port", "0", "--data", "none")
-    assert done.returncode == 1
-    assert "--data 'none' is not a folder" in done.stderr
-    assert "training det12 ended with exit code 1" in done.stderr
-    assert sys.executable not in done.stderr

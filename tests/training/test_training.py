@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_names_its_place(handful: tuple[Crops, Crops],
     """An exception with net, step and batch; the checkpoint of the last good epoch stays."""
 
     class Poisoned(DetectionCrops):
-        def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+        def epoch(self, epoch: int, first_batch: int = 0, stride: int = 1) -> Iterator[Batch]:
             for number, batch in enumerate(super().epoch(epoch, first_batch), first_batch):
                 bad = epoch == 1 and number == 2
                 yield Batch(batch.pixels * float("nan"), batch.targets) if bad else batch

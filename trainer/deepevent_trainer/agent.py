@@ -7,8 +7,10 @@ This module reads the command line; the work is in `workers` (the loop that clai
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from deepevent.errors import SettingsError
@@ -18,6 +20,7 @@ from deepevent.settings import Settings
 from deepevent_trainer import machine
 from deepevent_trainer.engines import Engine
 from deepevent_trainer.engines.local import LocalEngine
+from deepevent_trainer.engines.ray import RayEngine
 from deepevent_trainer.workers import Agent, Offer
 
 HELP = "take jobs from the server and run them on this machine"
@@ -31,13 +34,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--server", metavar="URL", help="default: DEEPEVENT_URL, else the one of the local home"
     )
     parser.add_argument("--slots", type=int, default=1, help="jobs to run at once (default: 1)")
-    parser.add_argument("--engine", choices=("local", "ray"), default="local")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where jobs run: on this machine, or on a Ray cluster (default: local)",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="of the cluster (default: RAY_ADDRESS, else one on this machine)",
+    )
     parser.add_argument(
         "--recipes",
         action="append",
         default=[],
         metavar="FILE",
         help=f"a recipe file or its folder, several times (default: ./{RECIPE_FILE} if there is one)",
+    )
+    parser.add_argument(
+        "--data",
+        default="~",
+        metavar="DIR",
+        help="what recipes call {data}: folders of data lie below it (default: ~)",
     )
     parser.add_argument("--no-own-recipes", action="store_true", help="do not offer those of the detector")
     parser.add_argument(
@@ -53,9 +72,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Run the agent until it is told to stop."""
     settings = Settings({"url": arguments.server})
-    offer = _read_offer(arguments)
+    offer, engine = _read_offer(arguments), _engine(arguments)
+    if isinstance(engine, RayEngine):
+        cpus, gpus, memory_mb = engine.capacity()
+        offer = replace(offer, cpus=cpus, gpus=gpus if arguments.gpus != "none" else (), memory_mb=memory_mb)
     api = ServerApi(find(settings))
-    agent = Agent(api, _engine(arguments.engine), offer, settings, grace_s=arguments.grace)
+    agent = Agent(api, engine, offer, settings, grace_s=arguments.grace)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: agent.stop())
     return agent.run()
@@ -66,6 +88,9 @@ def _read_offer(arguments: argparse.Namespace) -> Offer:
         raise SettingsError(f"--slots must lie between 1 and 1000, got {arguments.slots}")
     if not 0 <= arguments.grace <= 86_400:
         raise SettingsError(f"--grace must lie between 0 and 86400 seconds, got {arguments.grace}")
+    data = Path(arguments.data).expanduser()
+    if not data.is_dir():
+        raise SettingsError(f"--data {arguments.data!r} is not a folder")
     files = [Path(name) / RECIPE_FILE if Path(name).is_dir() else Path(name) for name in arguments.recipes]
     if not files and Path(RECIPE_FILE).is_file():
         files = [Path(RECIPE_FILE)]
@@ -86,10 +111,13 @@ def _read_offer(arguments: argparse.Namespace) -> Offer:
         memory_mb=machine.memory_mb(),
         allow_commands=arguments.allow_commands,
         recipes=recipes,
+        data=str(data.resolve()),
     )
 
 
-def _engine(name: str) -> Engine:
-    if name == "ray":
-        raise SettingsError("--engine ray is not part of this version; use --engine local")
-    return LocalEngine()
+def _engine(arguments: argparse.Namespace) -> Engine:
+    if arguments.engine == "local":
+        return LocalEngine()
+    if arguments.gpus not in ("auto", "none"):
+        raise SettingsError(f"with --engine ray, Ray hands out the GPUs: --gpus cannot be {arguments.gpus!r}")
+    return RayEngine(arguments.ray_address or os.environ.get("RAY_ADDRESS") or "auto")

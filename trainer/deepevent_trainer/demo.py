@@ -1,7 +1,7 @@
-"""`deepevent demo`: a server, and a real training of the cascade's first two nets to watch in it.
+"""`deepevent demo`: a server, an agent, and a real training of the cascade's first two nets as its jobs.
 
-Everything a person would do by hand, done by the same commands: `deepevent serve`, `deepevent train det12`,
-`deepevent train cal12`. Knows commands and the server's API.
+Everything a person would do by hand, done by the same means: `deepevent serve`, `deepevent agent`, and two
+jobs of the recipes that ship. Knows commands, recipes and the server's API.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -17,18 +16,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from deepevent.errors import DeepEventError, ServerRefused, ServerUnreachable, TrainingError
-from deepevent_trainer import checkpoint
-from deepevent_trainer.demo_server import COMMAND, Server, serving
+from deepevent.errors import DeepEventError, ServerUnreachable, SettingsError, TrainingError
+from deepevent_trainer.demo_agent import DemoAgent, working
+from deepevent_trainer.demo_server import Server, serving
 
 HELP = "start a server and watch a real training in it"
 
 NETS = ("det12", "cal12")
 EPOCHS = 30
+LEARNING_RATE = 0.05
 # Long enough for the curves to be watched, short enough for two cores: one to two seconds an epoch.
 CROPS_PER_EPOCH = 28_672
-POLL_S = 0.1
-STOP_TIMEOUT_S = 20.0
+POLL_S = 0.2
+RETRIES = 3
+NAME = "{net} (demo)"
+ENDED = ("completed", "failed", "stopped", "lost")
 _NOTE = (
     "This is a demonstration on 100 faces: it shows a training, not a good detector. "
     "Its accuracies hold for the 32 persons that were held out, and for nothing else."
@@ -72,14 +74,20 @@ def execute(args: argparse.Namespace) -> int:
     clock = Clock()
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with serving(args.home, args.port) as server:
+        if args.data is not None and not args.data.is_dir():
+            raise SettingsError(f"--data {str(args.data)!r} is not a folder")
+        with (
+            serving(args.home, args.port) as server,
+            working(server, args.home / "agent.log", args.data) as agent,
+        ):
             _say(_welcome(server, args))
-            runs = [_train(net, server, args, clock) for net in NETS]
-            _say(_figures(server, runs, clock))
+            jobs = _queue_jobs(server, agent, args)
+            for job in jobs:
+                _wait_for(job, server, agent, clock)
+            _say(_figures(server, [job["run"] for job in jobs], clock))
             if not args.once:
-                _say("The page stays open until Ctrl-C.")
-                server.process.wait()
-                raise ServerUnreachable(f"the server ended by itself: see {args.home / 'server.log'}")
+                _say("The page stays open, and the agent takes jobs, until Ctrl-C.")
+                _stay(server, agent, args.home)
     except KeyboardInterrupt:
         _say("Stopped.")
         return 1 if args.once else 0
@@ -91,42 +99,85 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(net: str, server: Server, args: argparse.Namespace, clock: Clock) -> str:
-    """Train `net` by its command and return the id of its run.
+def _queue_jobs(server: Server, agent: DemoAgent, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Queue a job for each net, the second behind the first whose net it uses, and return them."""
+    _stop_unfinished(server)
+    while not _offered(server):
+        agent.keep_alive()
+        time.sleep(POLL_S)
+    common: dict[str, Any] = {
+        "epochs": args.epochs,
+        "crops_per_epoch": CROPS_PER_EPOCH,
+        "batch_norm": True,
+        "learning_rate": LEARNING_RATE,
+        "threads": _threads(),
+        "group": "demo",
+    }
+    common |= {"notes": _NOTE} if args.data is None else {"data": "."}
+    jobs: list[dict[str, Any]] = []
+    for net in NETS:
+        inputs = {"det12": f"{jobs[0]['run']}/work/det12.pt"} if net == "cal12" else {}
+        body = {
+            "recipe": f"train-{net}",
+            "parameters": {**common, **inputs},
+            "name": NAME.format(net=net),
+            "project": "cascade",
+            "after": [job["id"] for job in jobs],
+            "max_retries": RETRIES,
+        }
+        jobs.append(server.api.call("POST", "/jobs", body))
+    return jobs
+
+
+def _stop_unfinished(server: Server) -> None:
+    """Stop what an earlier demo in this home has left: a person can queue it again from the page."""
+    names = {NAME.format(net=net) for net in NETS}
+    for job in server.get("/jobs?state=queued,claimed,running,lost&limit=200")["jobs"]:
+        if job["name"] in names:
+            server.api.call("POST", f"/jobs/{job['id']}/stop")
+
+
+def _offered(server: Server) -> bool:
+    """Return whether a living agent offers the recipes."""
+    offers = server.get("/recipes")["recipes"]
+    alive = {offer["name"] for offer in offers if offer["alive"]}
+    return all(f"train-{net}" in alive for net in NETS)
+
+
+def _wait_for(job: dict[str, Any], server: Server, agent: DemoAgent, clock: Clock) -> None:
+    """Return when a job has completed.
 
     Raises:
-        TrainingError: if the command failed; its own words stand above.
+        TrainingError: it ended otherwise; with its reason.
     """
-    out = args.home / "checkpoints"
-    command = [*COMMAND, "train", net, "--out", str(out), "--epochs", str(args.epochs), "--batch-norm"]
-    command += ["--crops-per-epoch", str(CROPS_PER_EPOCH), "--group", "demo", "--threads", str(_threads())]
-    command += ["--notes", _NOTE] if args.data is None else ["--data", str(args.data)]
-    process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-        command, stdin=subprocess.DEVNULL, env=dict(server.environment)
-    )
-    try:
-        while process.poll() is None:
-            if clock.first_point_s is None and _has_point(server):
-                clock.first_point_s = clock.seconds()
-            try:
-                process.wait(POLL_S)
-            except subprocess.TimeoutExpired:
-                continue
-    except KeyboardInterrupt:
-        # It writes its checkpoint and ends its run; a second Ctrl-C ends it at once.
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_TIMEOUT_S)
-        raise
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    if process.returncode:
-        raise TrainingError(f"training {net} ended with exit code {process.returncode}")
-    run = checkpoint.load(out / f"{net}.pt")["note"].get("run")
-    if not isinstance(run, str):
-        raise TrainingError(f"the checkpoint of {net} names no run")
-    return run
+    while True:
+        agent.keep_alive()
+        if clock.first_point_s is None and _has_point(server, job["run"]):
+            clock.first_point_s = clock.seconds()
+        now = server.get(f"/jobs/{job['id']}")
+        if now["state"] == "completed":
+            return
+        # What is lost with its agent goes on; what fails once would fail again.
+        failed = next((attempt for attempt in now["attempts"] if attempt["state"] == "failed"), None)
+        if failed is not None or now["state"] in ENDED:
+            server.api.call("POST", f"/jobs/{job['id']}/stop")
+            state, reason = ("failed", failed["reason"]) if failed else (now["state"], now["reason"])
+            raise TrainingError(
+                f"job {job['id']}, {job['name']}, is {state}: {reason or 'somebody stopped it'}"
+            )
+        time.sleep(POLL_S)
+
+
+def _stay(server: Server, agent: DemoAgent, home: Path) -> None:
+    """Keep the agent alive until Ctrl-C.
+
+    Raises:
+        ServerUnreachable: the server has ended.
+    """
+    while server.process.poll() is None:
+        agent.keep_alive()
+        time.sleep(POLL_S)
+    raise ServerUnreachable(f"the server ended by itself: see {home / 'server.log'}")
 
 
 def _threads() -> int:
@@ -134,14 +185,10 @@ def _threads() -> int:
     return max(1, (os.cpu_count() or 1) - 1)
 
 
-def _has_point(server: Server) -> bool:
-    """Return whether the newest run of the demo has a committed point."""
-    try:
-        newest = server.get("/api/v1/runs?sort=-created&limit=1")["runs"]
-    except (ServerUnreachable, ServerRefused):
-        # Asked again at once; a server that stays away is noticed when the figures are read.
-        return False
-    return bool(newest) and newest[0]["status"] == "running" and bool(newest[0]["metrics"])
+def _has_point(server: Server, run_id: str) -> bool:
+    """Return whether a job's run, which begins with the job, has a committed point."""
+    newest = server.get("/runs?sort=-created&limit=1")["runs"]
+    return bool(newest) and newest[0]["id"] == run_id and bool(newest[0]["metrics"])
 
 
 def _welcome(server: Server, args: argparse.Namespace) -> str:
@@ -150,7 +197,8 @@ def _welcome(server: Server, args: argparse.Namespace) -> str:
         f"\nDeepEvent is running at {server.url}\n\n"
         f"  Open      {server.sign_in_link()}\n"
         "            (signs a browser in, once)\n"
-        f"  Training  {' then '.join(NETS)}, {args.epochs} epochs each, on {data}\n"
+        f"  Training  {' then '.join(NETS)} as jobs of the queue, {args.epochs} epochs each,\n"
+        f"            on {data}\n"
         f"  Data      {args.home.resolve()}\n"
     )
 
@@ -165,7 +213,7 @@ def _figures(server: Server, runs: list[str], clock: Clock) -> str:
     if clock.first_point_s is not None:
         lines.append(f"  first committed point after {clock.first_point_s:.1f} s")
     for net, run_id in zip(NETS, runs, strict=True):
-        run = server.run(run_id)
+        run = server.get(f"/runs/{run_id}")
         if run["status"] != "completed" or "val/accuracy" not in run["metrics"]:
             raise TrainingError(f"the server has {net} as {run['status']!r}, without its last figures")
         lines.append(f"  {net}: {_sentence(run)}")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -22,7 +23,8 @@ from torch import Tensor, nn
 from deepevent.errors import CheckpointInvalid, NonFiniteLoss, SettingsError
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data.batches import Source
-from deepevent_trainer.losses import box_errors, loss_of
+from deepevent_trainer.distributed import ALONE, Group
+from deepevent_trainer.losses import box_errors, box_overlaps, loss_of
 from deepevent_trainer.measures import calibration_measures, detection_measures
 from deepevent_trainer.networks import Network
 
@@ -107,6 +109,14 @@ class Progress:
     n_right: int = 0
     n_crops: int = 0
 
+    def count(self, loss: float, n_right: int, n_crops: int) -> None:
+        """Take a step into account."""
+        self.loss_sum += loss * n_crops
+        self.n_right += n_right
+        self.n_crops += n_crops
+        self.batch += 1
+        self.step += 1
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -128,6 +138,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     resume_from: dict[str, Any] | None = None,
     note: dict[str, Any] | None = None,
+    group: Group = ALONE,
 ) -> Outcome:
     """Train `network` and leave its checkpoint in `save_to` after every epoch, and when stopped.
 
@@ -142,25 +153,32 @@ def train(
         stop: asked after every step, besides `run.should_stop`.
         resume_from: a checkpoint of the same training.
         note: plain values to keep in the checkpoint, such as the run's id.
+        group: the processes that train it together; its first one judges, shows samples and saves.
 
     Raises:
         NonFiniteLoss: when the loss becomes NaN or infinite; the checkpoint then holds the last good epoch.
         CheckpointInvalid: if `resume_from` belongs to another training.
     """
+    network.to(group.device)
     optimiser = torch.optim.SGD(
         _weight_groups(network, schedule.weight_decay),
         lr=schedule.learning_rate,
         momentum=schedule.momentum,
         nesterov=schedule.momentum > 0,
     )
-    identity = {"schedule": asdict(schedule), "n_batches": source.n_batches}
+    n_steps = group.n_steps(source)
+    identity: dict[str, Any] = {"schedule": asdict(schedule), "n_batches": n_steps}
+    identity |= {"n_processes": group.size} if group.size > 1 else {}
     progress, measures = Progress(), dict[str, float]()
     if resume_from is None:
         torch.manual_seed(schedule.seed)
     else:
-        progress, measures = _restore(resume_from, identity, network, optimiser)
+        progress, measures = _restore(resume_from, identity, network, optimiser, group)
+    model = group.wrap(network)
 
     def save() -> None:
+        if not group.leads:
+            return
         state = checkpoint.network_state(network) | identity | {
             "optimiser": optimiser.state_dict(),
             "random": torch.get_rng_state(),
@@ -173,11 +191,11 @@ def train(
     while progress.epoch < schedule.epochs:
         network.train()
         started, n_before = time.perf_counter(), progress.n_crops
-        for batch in source.epoch(progress.epoch, progress.batch):
-            rate = schedule.learning_rate_at(progress.step, source.n_batches)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            outputs = network(batch.pixels).flatten(1)
+        for batch in group.batches(source, progress.epoch, progress.batch):
+            rate = schedule.learning_rate_at(progress.step, n_steps)
+            _set_rate(optimiser, rate)
+            group.begin_step(schedule.seed, progress.step)
+            outputs = model(batch.pixels).flatten(1)
             loss = loss_of(network.plan, outputs, batch)
             logits = outputs[:, : network.plan.n_classes]
             value = loss.item()
@@ -189,16 +207,17 @@ def train(
 
             run.log({"step/loss": value, "learning_rate": rate}, step=progress.step)
             n_judged = int((batch.targets >= 0).sum())
-            progress.loss_sum += value * n_judged
-            progress.n_right += int((logits.argmax(1) == batch.targets).sum())
-            progress.n_crops += n_judged
-            progress.batch += 1
-            progress.step += 1
-            if stop() or run.should_stop:
+            progress.count(value, int((logits.argmax(1) == batch.targets).sum()), n_judged)
+            if group.any(stop() or run.should_stop):
+                progress = _summed(progress, group)
                 save()
                 return Outcome("stopped", progress, measures)
 
         seconds = time.perf_counter() - started
+        progress = _summed(progress, group)
+        if not group.leads:
+            progress = Progress(epoch=progress.epoch + 1, step=progress.step)
+            continue
         measures = {
             "train/loss": progress.loss_sum / max(1, progress.n_crops),
             "train/accuracy": progress.n_right / max(1, progress.n_crops),
@@ -208,11 +227,17 @@ def train(
         progress = Progress(epoch=progress.epoch + 1, step=progress.step)
         run.log(measures | rate_of_crops, step=progress.step - 1, epoch=progress.epoch)
         if sampler is not None:
-            network.eval()
-            for name, image, found in sampler(network, measures):
+            shown = network if group.device.type == "cpu" else deepcopy(network).cpu()
+            for name, image, found in sampler(shown.eval(), measures):
                 run.log_detections(name, image, found, step=progress.step - 1, epoch=progress.epoch)
         save()
     return Outcome("completed", progress, measures)
+
+
+def _summed(progress: Progress, group: Group) -> Progress:
+    """Return it with the sums of all processes."""
+    loss_sum, n_right, n_crops = group.sums(progress.loss_sum, progress.n_right, progress.n_crops)
+    return replace(progress, loss_sum=loss_sum, n_right=int(n_right), n_crops=int(n_crops))
 
 
 def validate(network: Network, source: Source) -> dict[str, float]:
@@ -221,14 +246,18 @@ def validate(network: Network, source: Source) -> dict[str, float]:
     logits: list[Tensor] = []
     targets: list[Tensor] = []
     errors: list[Tensor] = []
+    overlaps: list[NDArray[np.float64]] = []
     with torch.inference_mode():
+        device = next(network.parameters()).device
         for batch in source.validation():
-            outputs = network(batch.pixels).flatten(1)
+            outputs = network(batch.pixels.to(device)).flatten(1).cpu()
             judged = batch.targets >= 0
             logits.append(outputs[judged, : network.plan.n_classes])
             targets.append(batch.targets[judged])
             if batch.boxes is not None:
-                errors.append(box_errors(outputs[:, network.plan.n_classes :], batch.boxes))
+                found = outputs[:, network.plan.n_classes :]
+                errors.append(box_errors(found, batch.boxes))
+                overlaps.append(box_overlaps(found, batch.boxes))
         every_logit, every_target = torch.cat(logits), torch.cat(targets)
         loss = nn.functional.cross_entropy(every_logit, every_target).item()
         probabilities = torch.softmax(every_logit, dim=1).numpy()
@@ -238,6 +267,7 @@ def validate(network: Network, source: Source) -> dict[str, float]:
         measures = calibration_measures(probabilities, every_target.numpy(), network.size_px)
     if errors:
         measures["box_error"] = float(torch.cat(errors).mean())
+        measures["iou_of_box"] = float(np.concatenate(overlaps).mean())
     return {"loss": loss, **measures}
 
 
@@ -250,8 +280,17 @@ def _weight_groups(network: Network, weight_decay: float) -> list[dict[str, Any]
     ]
 
 
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for weights in optimiser.param_groups:
+        weights["lr"] = rate
+
+
 def _restore(
-    state: dict[str, Any], identity: dict[str, Any], network: Network, optimiser: torch.optim.Optimizer
+    state: dict[str, Any],
+    identity: dict[str, Any],
+    network: Network,
+    optimiser: torch.optim.Optimizer,
+    group: Group,
 ) -> tuple[Progress, dict[str, float]]:
     """Bring everything to where `state` was saved."""
     problems = [
@@ -264,4 +303,7 @@ def _restore(
     network.load_state_dict(state["weights"])
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["random"])
-    return Progress(**state["progress"]), dict(state["measures"])
+    progress = Progress(**state["progress"])
+    if not group.leads:  # what was summed up so far counts once
+        progress = Progress(progress.epoch, progress.batch, progress.step)
+    return progress, dict(state["measures"])

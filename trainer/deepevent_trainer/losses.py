@@ -6,10 +6,13 @@ al. 2016, section II-C); for nets that answer classes only all count, as in the 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepevent_trainer.data.batches import Batch
+from deepevent_trainer.measures import paired_iou
 from deepevent_trainer.plans import Plan
 
 HARD_SHARE = 0.7
@@ -26,7 +29,8 @@ def loss_of(plan: Plan, outputs: Tensor, batch: Batch) -> Tensor:
         return nn.functional.cross_entropy(logits, batch.targets)
     judged = batch.targets >= 0
     each = nn.functional.cross_entropy(logits[judged], batch.targets[judged], reduction="none")
-    hardest = each.topk(max(1, int(HARD_SHARE * len(each)))).values.mean()
+    share = HARD_SHARE if plan.task == "detection" else 1.0
+    hardest = each.topk(max(1, int(share * len(each)))).values.mean()
     present = torch.isfinite(batch.boxes[:, 0])
     if not present.any():
         return hardest
@@ -40,3 +44,11 @@ def box_errors(found: Tensor, boxes: Tensor) -> Tensor:
     """Return by how much each edge is off, `(n, 4)` in sides of the window, where there is a face."""
     present = torch.isfinite(boxes[:, 0])
     return (found[present] - boxes[present]).abs()
+
+
+def box_overlaps(found: Tensor, boxes: Tensor) -> NDArray[np.float64]:
+    """Return the overlap of each found box with the face, `(n,)` IoU, where there is a face."""
+    present = torch.isfinite(boxes[:, 0])
+    window = np.array([0.0, 0.0, 1.0, 1.0])
+    pair = [window + side[present].double().numpy() for side in (found, boxes)]
+    return paired_iou(pair[0], pair[1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def make_task(
         places = {"python": sys.executable, "folder": recipe.folder, "work": str(work), "run": job["run"]}
         resumed = job["attempt"] > 1 and (recipe.checkpoint is None or (work / recipe.checkpoint).exists())
         command = build_arguments(recipe, job["parameters"], resumed=resumed, places=places)
+        if recipe.processes > 1:
+            command = [*_torchrun(recipe.processes), *command]
         place, resources = work, recipe.resources
         variables |= {name: inherited[name] for name in recipe.environment if name in inherited}
         names, values = [n for n, _ in recipe.variables], [v for _, v in recipe.variables]
@@ -90,6 +93,14 @@ def make_task(
         grace_s=grace_s,
         silence_s=silence_s,
     )
+
+
+def _torchrun(processes: int) -> list[str]:
+    """Return what starts so many processes of a command on this machine, with RANK and the like set."""
+    if find_spec("torch") is None:
+        raise JobRefused("a recipe with processes needs torch beside the agent: it brings torchrun")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
+    return [*launcher, f"--nproc-per-node={processes}"]
 
 
 def _free_command(job: Mapping[str, Any], work: Path, allowed: bool) -> tuple[list[str], Path, Resources]:

@@ -7,11 +7,8 @@ it.
 from __future__ import annotations
 
 import argparse
-import signal
+import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import torch
 import deepevent
 from deepevent.errors import CheckpointInvalid, SettingsError
 from deepevent_trainer import checkpoint
+from deepevent_trainer.calibrated_training import SIZES_PX, CascadeSettings, train_levels
 from deepevent_trainer.cascade_training import train_cascade
 from deepevent_trainer.data.batches import Source
 from deepevent_trainer.data.bundled import bundled_photographs
@@ -29,11 +27,13 @@ from deepevent_trainer.data.detection_crops import DetectionCrops
 from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.material import Material, gather
 from deepevent_trainer.data.split import divide
+from deepevent_trainer.distributed import Group, joined
 from deepevent_trainer.loop import Outcome, Schedule, train
 from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.networks import RECIPES, Network, build_network, describe, plan_of
 from deepevent_trainer.recipes import CASCADES
 from deepevent_trainer.samples import CascadeSamples, choose
+from deepevent_trainer.stopping import stop_on_signal
 
 HELP = "train a net of the face cascade on annotated photographs"
 
@@ -42,7 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `deepevent train`."""
     nets = sorted({name for recipe in RECIPES.values() for name in recipe})
     parser.add_argument(
-        "net", choices=[*nets, "cascade"], metavar="NET", help=f"{', '.join(nets)}; cascade: all of best's"
+        "net",
+        choices=[*nets, "cascade"],
+        metavar="NET",
+        help=f"{', '.join(nets)}; cascade: all nets of a recipe",
     )
     parser.add_argument(
         "--mining-photographs", type=int, default=1_200, help="searched for wrong windows (%(default)s)"
@@ -93,6 +96,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--det12", type=Path, metavar="FILE", help="for cal12's samples (det12.pt in --out)")
     parser.add_argument("--threads", type=int, help="threads of torch (as many as there are cores)")
     parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where it computes (%(default)s)"
+    )
+    parser.add_argument(
         "--describe", action="store_true", help="print the net's layers, parameters and FLOPs, and stop"
     )
     parser.add_argument("--name", help="of the run (the net's name)")
@@ -109,6 +115,12 @@ def execute(args: argparse.Namespace) -> int:
         network = build_network(args.net, args.recipe, batch_norm=args.batch_norm)
         sys.stdout.write(describe(network) + "\n")
         return 0
+    with joined(args.device) as group:
+        return _train(args, group)
+
+
+def _train(args: argparse.Namespace, group: Group) -> int:
+    """Train one net, together with the other processes of the group."""
     if args.threads is not None:
         if args.threads < 1:
             raise SettingsError(f"--threads must be at least 1, got {args.threads!r}")
@@ -144,7 +156,9 @@ def execute(args: argparse.Namespace) -> int:
         "data": "bundled" if args.data is None else args.data.resolve().name,
         **material.counts(),
     }
-    _say(f"{args.net}: {material.sentence()}")
+    config |= {"processes": group.size} if group.size > 1 else {}
+    say = _say if group.leads else _say_nothing
+    say(f"{args.net}: {material.sentence()}")
     run = deepevent.start(
         name=args.name or args.net,
         project=args.project,
@@ -154,8 +168,8 @@ def execute(args: argparse.Namespace) -> int:
         group=args.group,
         resume=None if resumed is None else resumed["note"].get("run"),
     )
-    with run, _stop_on_signal() as stopped:
-        _say(f"{args.net}: run {run.id} begins; Ctrl-C stops it and keeps a checkpoint for --resume")
+    with run, stop_on_signal() as stopped:
+        say(f"{args.net}: run {run.id} begins; Ctrl-C stops it and keeps a checkpoint for --resume")
         outcome = train(
             network,
             source,
@@ -166,15 +180,19 @@ def execute(args: argparse.Namespace) -> int:
             stop=stopped.is_set,
             resume_from=resumed,
             note={"run": run.id},
+            group=group,
         )
-        run.summary.update({**outcome.measures, **material.counts()})
+        if group.leads:
+            run.summary.update({**outcome.measures, **material.counts()})
         run.finish(outcome.status)
-    _say(f"{args.net}: {_result(outcome)}; checkpoint in {save_to}")
+    say(f"{args.net}: {_result(outcome)}; checkpoint in {save_to}")
     return 0
 
 
 def _cascade(args: argparse.Namespace) -> int:
     """Describe or train all nets of a recipe."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError("train cascade is one process; torchrun trains one net at a time")
     names = CASCADES.get(args.recipe)
     if names is None:
         raise SettingsError(f"recipe {args.recipe!r} is no cascade; there are {', '.join(CASCADES)}")
@@ -183,13 +201,37 @@ def _cascade(args: argparse.Namespace) -> int:
         sys.stdout.write("\n".join(describe(network) for network in nets) + "\n")
         return 0
     if not plan_of(names[0], args.recipe).finds_box:
-        raise SettingsError(
-            f"train cascade trains recipe 'best'; train the nets of {args.recipe!r} one by one: "
-            f"{', '.join(names)}"
-        )
+        return _calibrated(args)
     if args.data is None:
         raise SettingsError("train cascade needs --data DIR with annotated photographs")
     return train_cascade(args)
+
+
+def _calibrated(args: argparse.Namespace) -> int:
+    """Train the six nets of a recipe with calibration."""
+    photographs = read_folder(args.data, args.positives_only) if args.data else bundled_photographs()
+    division = divide(photographs, args.seed)
+    colour = args.colour
+    if colour == "auto":
+        colour = gather(division, SIZES_PX[0], args.seed, args.min_face).colour
+    schedule = Schedule(args.epochs, args.learning_rate, weight_decay=args.weight_decay, seed=args.seed)
+    settings = CascadeSettings(
+        recipe=args.recipe,
+        schedules=dict.fromkeys(SIZES_PX, schedule),
+        crops_per_epoch=dict.fromkeys(SIZES_PX, args.crops_per_epoch),
+        batch_size=args.batch_size,
+        batch_norm=args.batch_norm,
+        min_face_px=args.min_face or 24.0,
+        mining_photographs=args.mining_photographs,
+        seed=args.seed,
+        colour=colour,
+        project=args.project,
+        group=args.group,
+    )
+    with stop_on_signal() as stopped:
+        levels = train_levels(division, settings, args.out, stopped.is_set)
+    _say(f"{args.recipe}: {len(levels)} levels trained, checkpoints and thresholds in {args.out}")
+    return 0
 
 
 def _source(network: Network, material: Material, args: argparse.Namespace) -> Source:
@@ -199,7 +241,7 @@ def _source(network: Network, material: Material, args: argparse.Namespace) -> S
         "seed": args.seed,
     }
     if network.plan.task == "calibration":
-        return CalibrationCrops(*material.faces, **common)
+        return CalibrationCrops(*material.faces, **common, with_boxes=network.plan.finds_box)
     training = (material.faces[0], material.background[0])
     return DetectionCrops(training, (material.faces[1], material.background[1]), **common)
 
@@ -216,23 +258,6 @@ def _detector(args: argparse.Namespace, network: Network) -> tuple[Network, floa
     if state["net"] != "det12":
         raise CheckpointInvalid(f"--det12 {str(path)!r} is a checkpoint of {state['net']}, not of det12")
     return checkpoint.network_from(state), first_stage_threshold(state["measures"])
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Turn SIGTERM and Ctrl-C into a wish to stop, so that the checkpoint is written; a second one kills."""
-    stopped = threading.Event()
-
-    def handle(number: int, _frame: object) -> None:
-        stopped.set()
-        signal.signal(number, previous[number])
-
-    previous = {int(number): signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _notes(own: str, network: Network, material: Material) -> str:
@@ -269,3 +294,7 @@ def _result(outcome: Outcome) -> str:
 
 def _say(message: str) -> None:
     sys.stderr.write(message + "\n")
+
+
+def _say_nothing(_message: str) -> None:
+    """Leave it to the process that leads."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deepevent.errors import DeepEventError, ServerRefused, ServerUnreachable
-from deepevent.recipes import Recipe, Resources, describe
+from deepevent.recipes import Recipe, Resources, describe, place_roots
 from deepevent.serverapi import ServerApi
 from deepevent.settings import Settings
 from deepevent_trainer.engines import Engine, Execution, Outcome
@@ -41,6 +41,7 @@ class Offer:
     memory_mb: int
     allow_commands: bool
     recipes: Mapping[str, Recipe]
+    data: str = "~"
 
 
 @dataclass
@@ -72,10 +73,12 @@ class Agent:
     ) -> None:
         self._api = api
         self._engine = engine
-        self._offer = offer
         self._settings = settings
         self._grace_s = grace_s
         self._folder = open_folder(settings.home, offer.name)
+        places = {"data": offer.data, "jobs": str(self._folder / "jobs")}
+        recipes = {name: place_roots(recipe, places) for name, recipe in offer.recipes.items()}
+        self._offer = replace(offer, recipes=recipes)
         self._outbox = Outbox(self._folder)
         self._id = ""
         self._lease_s = 30.0
@@ -163,7 +166,7 @@ class Agent:
         return 0.0
 
     def _later(self, pause_s: float, error: DeepEventError) -> float:
-        if pause_s == 0.0:
+        if pause_s == 0.0 and not self._stopping.is_set():
             _say(f"{error}; it goes on trying")
         return min(max(RETRY_S, pause_s * 1.5), MAX_RETRY_S)
 

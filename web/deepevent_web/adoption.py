@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from deepevent.errors import BatchInvalid, BlobInvalid
 from deepevent.spool import Report, adopt
-from deepevent.store.blobs import BlobStore
+from deepevent.store.blobs import Blobs
 from deepevent.store.ingest import Committer
 from deepevent.wire import Batch
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 class Adoption:
     """Looks through the spool of the local home, and commits what lies there like any batch."""
 
-    def __init__(self, home: Path, committer: Committer, blobs: BlobStore) -> None:
+    def __init__(self, home: Path, committer: Committer, blobs: Blobs) -> None:
         self._home = home
         self._committer = committer
         self._blobs = blobs

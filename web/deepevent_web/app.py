@@ -10,6 +10,7 @@ from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
 from deepevent_web.api import (
     agents,
+    audit,
     blobs,
     curves,
     events,
@@ -18,9 +19,12 @@ from deepevent_web.api import (
     media,
     runs,
     session,
+    sweeps,
     system,
+    views,
     vocabulary,
 )
+from deepevent_web.requests_seen import RequestsSeen
 from deepevent_web.security import Gate
 from deepevent_web.services import EXTENSION, Services
 from deepevent_web.tail import Tail
@@ -34,7 +38,10 @@ NOUNS = (
     media.noun,
     blobs.noun,
     jobs.noun,
+    sweeps.noun,
     agents.noun,
+    views.noun,
+    audit.noun,
     session.noun,
     system.noun,
     system.docs,
@@ -78,13 +85,19 @@ def create_app(services: Services) -> Application:
 
     tail = Tail(services.db, lambda secret: authenticate(secret[0], browser=secret[1]) is not None)
     live.install(app, tail)
-    app.wsgi_app = Gate(  # type: ignore[method-assign]
+    gate = Gate(
         app.wsgi_app,
         url_map=app.url_map,
         routes=table,
         policy=services.policy,
         authenticate=authenticate,
         seats=services.seats,
+        shares=services.shares,
+        wrong_tokens=services.wrong_tokens,
+        auditor=services.auditor,
         stopping=services.stopping.is_set,
     )
+    seen = RequestsSeen(gate)
+    app.extensions |= {"deepevent.tail": tail, "deepevent.requests": seen}
+    app.wsgi_app = seen  # type: ignore[method-assign]
     return Application(app, tail)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem
 
-HEADER_AND_BODY_DEADLINE_S = 15.0
+HEADER_AND_BODY_DEADLINE_S = float(LIMITS.head_and_body_s)
 SLOWEST_BYTES_PER_S = 64 * 1024
 _PIECE_BYTES = 64 * 1024
 

@@ -12,10 +12,11 @@ from typing import Any
 from flask import request
 
 from deepevent_web import strict_json
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem
 
-MAX_NAME = 250
-MAX_TEXT = 64 * 1024
+MAX_NAME = LIMITS.name_characters
+MAX_TEXT = LIMITS.text_characters
 MAX_STEP = 2**63 - 1
 ULID = re.compile(r"[0-9a-hjkmnp-tv-z]{26}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -62,7 +63,10 @@ class Fields:
         if value is _MISSING:
             self.wrong(name, "is required")
             return None
-        return value
+        if value is None and default is _MISSING:
+            self.wrong(name, "must not be null")
+        # Where something may be left out, null says the same.
+        return default if value is None and default is not _MISSING else value
 
     def text(self, name: str, default: Any = _MISSING, *, limit: int = MAX_TEXT) -> Any:
         """A text of at most `limit` characters."""

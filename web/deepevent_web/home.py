@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from deepevent.errors import SettingsError
@@ -22,6 +24,22 @@ def home_folder() -> Path:
 def store_url(home: Path) -> str:
     """The database in the home."""
     return f"sqlite:///{home / 'deepevent.db'}"
+
+
+def check_blobs(url: str | None) -> None:
+    """Try the object store that `--blobs` names, in a process of its own: its threads survive no fork.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    if url is None or "://" not in url or url.startswith("file:"):
+        return
+    tried = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "deepevent.store.objects", url], capture_output=True, text=True, check=False
+    )
+    if tried.returncode != 0:
+        said = (tried.stderr.strip().splitlines() or [f"trying it ended with {tried.returncode}"])[-1]
+        raise SettingsError(f"--blobs {url}: {said}")
 
 
 def make_home(home: Path) -> None:
@@ -69,14 +87,20 @@ def _where(home: Path) -> str:
         return ""
 
 
-def write_server_file(home: Path, url: str, token: str) -> None:
-    """Tell scripts of this user where the server is and how to get in; whole or not at all, mode 0600."""
+def write_server_file(home: Path, url: str, token: str, certificate: Path | None = None) -> None:
+    """Tell scripts of this user where the server is and how to get in; whole or not at all, mode 0600.
+
+    Over TLS they are told its certificate too: they know the server by it, whatever name it was made for.
+    """
+    known: dict[str, object] = {"url": url, "token": token, "pid": os.getpid()}
+    if certificate is not None:
+        known["certificate"] = str(certificate.resolve())
     temporary = home / f".{SERVER_FILE}.{os.getpid()}"
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
     with os.fdopen(descriptor, "w") as file:
-        json.dump({"url": url, "token": token, "pid": os.getpid()}, file)
+        json.dump(known, file)
     temporary.replace(home / SERVER_FILE)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import ssl
+import threading
 from typing import Any
 
 import socketio
@@ -18,10 +20,12 @@ from flask import Flask, request
 from flask_socketio import SocketIO
 
 from deepevent_web import serialise
+from deepevent_web.limits import LIMITS
 from deepevent_web.tail import Tail
+from deepevent_web.tls import SharedTlsSocket
 from deepevent_web.watchers import Watch, Watcher, WatchRefused, read_watch
 
-MAX_MESSAGE_BYTES = 64_000
+MAX_MESSAGE_BYTES = LIMITS.message_bytes
 PACKET_TYPES = tuple("123456")
 PING_INTERVAL_S = 10
 PING_TIMEOUT_S = 10
@@ -45,9 +49,10 @@ class _Json:
 class SocketOutlet:
     """The way to one browser over its Socket.IO connection."""
 
-    def __init__(self, server: socketio.Server, sid: str) -> None:
+    def __init__(self, server: socketio.Server, sid: str, whole: threading.Lock) -> None:
         self._server = server
         self._sid = sid
+        self._whole = whole
         self._socket_id = server.manager.eio_sid_from_sid(sid, "/")
 
     def waiting(self) -> int:
@@ -57,14 +62,15 @@ class SocketOutlet:
 
     def send(self, event: str, *arguments: Any) -> None:
         """Put a message into the socket's queue; returns at once."""
-        self._server.emit(event, arguments, to=self._sid)
+        with self._whole:
+            self._server.emit(event, arguments, to=self._sid)
 
     def close(self, reason: str) -> None:
         """Say why and close; a browser comes back by itself, unless it was signed out."""
         socket = self._server.eio.sockets.get(self._socket_id)
         if socket is None:
             return
-        self._server.emit("closing", {"reason": reason}, to=self._sid)
+        self.send("closing", {"reason": reason})
         if reason == "signed out":
             self._server.disconnect(self._sid)
         else:
@@ -73,6 +79,13 @@ class SocketOutlet:
 
 class CheckedWebSocket(SimpleWebSocketWSGI):  # type: ignore[misc]
     """Ends the connection of who sends what is no Engine.IO packet; the engine would stumble over it."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Open the WebSocket; over TLS on a socket that can be read and written at once."""
+        connection = environ.get("gunicorn.socket")
+        if isinstance(connection, ssl.SSLSocket):
+            environ["gunicorn.socket"] = SharedTlsSocket(connection)
+        return super().__call__(environ, start_response)
 
     def wait(self) -> str | bytes | None:
         """The next message, or None at the end."""
@@ -102,10 +115,11 @@ def install(app: Flask, tail: Tail) -> SocketIO:
     )
     server = sockets.server
     _limit(server, tail)
+    whole = _keep_messages_whole(server)
 
     def connect(_auth: object = None) -> None:
         sid = request.sid  # type: ignore[attr-defined]
-        tail.add(Watcher(sid, SocketOutlet(server, sid), request.environ["deepevent.secret"]))
+        tail.add(Watcher(sid, SocketOutlet(server, sid, whole), request.environ["deepevent.secret"]))
 
     def disconnect(_reason: object = None) -> None:
         tail.remove(request.sid)  # type: ignore[attr-defined]
@@ -154,3 +168,21 @@ def _limit(server: socketio.Server, tail: Tail) -> None:
             engine.disconnect(socket_id)
 
     engine.handlers["message"] = take_within_rate
+
+
+def _keep_messages_whole(server: socketio.Server) -> threading.Lock:
+    """Let no answer of the receiving thread come between the tail's header and its binary part.
+
+    They are two packets of one queue, and a browser that finds anything between them hangs up.
+
+    Returns:
+        The lock under which messages are to be sent.
+    """
+    whole, send = threading.Lock(), server._send_packet
+
+    def send_whole(socket_id: str, packet: Any) -> None:
+        with whole:
+            send(socket_id, packet)
+
+    server._send_packet = send_whole
+    return whole

@@ -15,8 +15,8 @@ from deepevent_web.routes import Route
 _PARAMETER = re.compile(r"<(?:[a-z]+:)?([a-z0-9_]+)>")
 
 
-def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The description of all documented routes."""
+def document(routes: Iterable[Route], base_path: str = "") -> dict[str, Any]:
+    """The description of all documented routes, which lie below `base_path`."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         if route.documented:
@@ -26,6 +26,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "DeepEvent", "version": _version(), "summary": "Live monitor and training server"},
+        "servers": [{"url": base_path or "/"}],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -55,8 +56,9 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def page(routes: Iterable[Route]) -> str:
+def page(routes: Iterable[Route], base_path: str = "") -> str:
     """The same as a page without a script."""
+    base = escape(base_path)
     rows = "".join(
         f"<tr><td><code>{escape(route.method)}</code></td><td><code>{escape(route.rule)}</code></td>"
         f"<td>{escape(_who(route))}</td><td>{escape(route.summary)}"
@@ -68,8 +70,8 @@ def page(routes: Iterable[Route]) -> str:
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>DeepEvent HTTP API</title>'
-        '<link rel="stylesheet" href="/static/tokens.css"><h1>DeepEvent HTTP API</h1>'
-        '<p>Machine-readable: <a href="/api/v1/openapi.json">openapi.json</a></p>'
+        f'<link rel="stylesheet" href="{base}/static/tokens.css"><h1>DeepEvent HTTP API</h1>'
+        f'<p>Machine-readable: <a href="{base}/api/v1/openapi.json">openapi.json</a></p>'
         f"<table><tr><th>Method<th>Path<th>Role<th>What it does</tr>{rows}</table></html>"
     )
 

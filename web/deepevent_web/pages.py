@@ -57,6 +57,7 @@ def _page(template: str) -> Response:
         plotly=plotly_address(),
         unwanted_styles=unwanted_styles(),
         asset=asset,
+        base=request.script_root,
         import_map=json.dumps(import_map(), indent=2),
         role=getattr(request.environ.get("deepevent.principal"), "role", ""),
     )
@@ -80,6 +81,7 @@ for _rule, _name in {
     "/detections": "detections",
     "/jobs": "jobs",
     "/jobs/<job>": "job",
+    "/sweeps/<sweep>": "sweep",
     "/settings": "settings",
 }.items():
     _shell(_rule, _name)
@@ -117,8 +119,8 @@ def static_file(name: str) -> ResponseReturnValue:
 
 def asset(name: str) -> str:
     """The address of a static file with its content's hash, to be kept for ever."""
-    path = STATIC / name
-    return f"/static/{name}?v={_digest(path)}" if path.is_file() else f"/static/{name}"
+    path, address = STATIC / name, f"{request.script_root}/static/{name}"
+    return f"{address}?v={_digest(path)}" if path.is_file() else address
 
 
 def import_map() -> dict[str, dict[str, str]]:
@@ -126,10 +128,8 @@ def import_map() -> dict[str, dict[str, str]]:
 
     A module's own imports name others by these, so that each is loaded by the address with its hash.
     """
-    modules = {
-        f"/static/{path.relative_to(STATIC).as_posix()}": asset(path.relative_to(STATIC).as_posix())
-        for path in sorted(STATIC.rglob("*.js"))
-    }
+    names = [path.relative_to(STATIC).as_posix() for path in sorted(STATIC.rglob("*.js"))]
+    modules = {f"{request.script_root}/static/{name}": asset(name) for name in names}
     vendor = STATIC / "vendor" / "imports.json"
     named = json.loads(vendor.read_text()) if vendor.is_file() else {}
     return {"imports": modules | {name: asset(target) for name, target in named.items()}}
@@ -162,7 +162,7 @@ def _plotly_file() -> tuple[Path, str]:
 
 def plotly_address() -> str:
     """Where the page finds Plotly.js; a new version has a new address."""
-    return f"/static/plotly-{_plotly_file()[1]}.min.js"
+    return f"{request.script_root}/static/plotly-{_plotly_file()[1]}.min.js"
 
 
 @lru_cache(maxsize=1)

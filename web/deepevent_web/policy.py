@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from deepevent_web.proxies import Network
+
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(
     r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?))(?::(?P<port>[0-9]{1,5}))?\Z"
@@ -38,13 +40,20 @@ class Policy:
         names: host names and addresses to answer to, lower case, without a port.
         any_address: also answer to every numeric address (a rebound name is never numeric).
         public_origin: the origin that a proxy in front of the server shows, or None.
-        secure: whether browsers come over TLS, so that cookies are sent over TLS alone.
+        secure: whether all browsers come over TLS, so that cookies are sent over TLS alone. Without it, a
+            request is secure when its own connection is, or when a trusted proxy says so.
+        trusted_proxies: whose X-Forwarded-… headers are believed.
+        base_path: below which the server lies for browsers, `/deepevent`, or "".
+        hsts_s: for how long browsers are to come by TLS alone; 0 says nothing of it.
     """
 
     names: frozenset[str] = field(default=LOOPBACK_NAMES)
     any_address: bool = False
     public_origin: str | None = None
     secure: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+    base_path: str = ""
+    hsts_s: int = 0
 
     def host_allowed(self, host: str) -> bool:
         """Whether a Host header names this server."""
@@ -54,8 +63,8 @@ class Policy:
         name = found["v6"] or found["name"]
         return name in self.names or (self.any_address and _is_address(name))
 
-    def origin_allowed(self, origin: str, host: str) -> bool:
-        """Whether an Origin header is that of our own pages."""
+    def origin_allowed(self, origin: str, host: str, secure: bool) -> bool:
+        """Whether an Origin header is that of our own pages, asked for over TLS or not."""
         if self.public_origin is not None and origin.lower() == self.public_origin:
             return True
         parts = urlsplit(origin)
@@ -64,7 +73,7 @@ class Policy:
             or origin.lower() != f"{parts.scheme}://{parts.netloc.lower()}"
         ):
             return False
-        return parts.netloc.lower() == host.lower() and not (self.secure and parts.scheme == "http")
+        return parts.netloc.lower() == host.lower() and not (secure and parts.scheme == "http")
 
 
 def page_csp(nonce: str, secure: bool) -> str:

@@ -20,6 +20,14 @@ from deepevent import errors
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_BUSY_S = 1.0
+NOT_FOUND = (
+    errors.RunNotFound,
+    errors.RunDeleted,
+    errors.JobNotFound,
+    errors.AgentNotFound,
+    errors.SweepNotFound,
+    errors.ViewNotFound,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -69,9 +77,9 @@ def from_error(error: errors.DeepEventError) -> Problem:
     """Say one of our own errors in HTTP."""
     message = str(error)
     match error:
-        case errors.RunNotFound() | errors.RunDeleted() | errors.JobNotFound() | errors.AgentNotFound():
+        case _ if isinstance(error, NOT_FOUND):
             return Problem(404, message)
-        case errors.LeaseLost() | errors.JobConflict() | errors.SequenceGap():
+        case errors.LeaseLost() | errors.JobConflict() | errors.SweepConflict() | errors.SequenceGap():
             return Problem(409, message, extra=_expected(error))
         case errors.FilterError():
             return Problem(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deepevent.store import blobs, connection, ingest
+from deepevent.store.leading import StoreLeader
 from deepevent.store.leases import Terms
 from deepevent_web.app import create_app
 from deepevent_web.chores import chores
-from deepevent_web.housekeeping import Housekeeping
+from deepevent_web.housekeeping import HomeLeader, Housekeeping
 from deepevent_web.seats import Seats
 from deepevent_web.services import Services
 
@@ -23,8 +24,8 @@ class ServerProcess:
 
     def __init__(self, plan: Plan) -> None:
         self._db = connection.open_database(plan.store)
-        self._committer = ingest.Committer(self._db)
-        store = blobs.BlobStore(plan.home / "blobs")
+        self._committer = ingest.Committer(self._db, waiting_bytes=plan.ingest_bytes)
+        store = blobs.open_blobs(plan.blobs)
         self.services = Services(
             self._db,
             self._committer,
@@ -33,11 +34,14 @@ class ServerProcess:
             plan.address,
             Seats(plan.viewers, plan.viewers_per_address),
             Terms(plan.lease_s, plan.lease_s / 3),
+            plan.limits,
         )
         application = create_app(self.services)
         self.wsgi: Flask = application.wsgi
         self._tail = application.tail
-        self._housekeeping = Housekeeping(plan.home, chores(self.services, plan.home))
+        of_home = HomeLeader(plan.home)
+        of_store = of_home if self._db.path else StoreLeader(self._db)
+        self._housekeeping = Housekeeping(chores(self.services, plan.home), of_home, of_store)
 
     def start(self) -> None:
         """Start the threads."""

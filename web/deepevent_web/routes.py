@@ -14,12 +14,14 @@ from typing import Any, Literal
 from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
+from deepevent_web.limits import LIMITS
+
 Role = Literal["public", "page", "any", "viewer", "logger", "agent", "operator"]
 """Who may call: `public` everybody, `page` a signed-in browser (others are sent to the sign-in page),
 `any` everybody who is signed in, else the role of that name and the operator."""
 
 API = "/api/v1"
-JSON_LIMIT_BYTES = 1024 * 1024
+JSON_LIMIT_BYTES = LIMITS.json_bytes
 
 
 @dataclass(frozen=True)

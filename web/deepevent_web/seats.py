@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem
 
-DEFAULT_VIEWERS = 100
-DEFAULT_PER_ADDRESS = 40
+DEFAULT_VIEWERS = LIMITS.sockets
+DEFAULT_PER_ADDRESS = LIMITS.sockets_per_address
 
 
 class Seats:

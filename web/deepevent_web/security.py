@@ -1,8 +1,8 @@
 """The gate: one WSGI layer in front of everything, Socket.IO and files included.
 
-What it does not know, it refuses. Order: strip what a proxy might claim, check Host and Origin, find the
-route and its role in the one table, find out who calls, check the role and, for a browser's changes, the
-CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database itself:
+What it does not know, it refuses. Order: believe a proxy or strip what it claims, check Host and Origin,
+find the route and its role in the one table, find out who calls, check the role and, for a browser's
+changes, the CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database:
 `authenticate` is handed in.
 """
 
@@ -12,6 +12,7 @@ import io
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -20,11 +21,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.http import parse_cookie
 from werkzeug.routing import Map, RequestRedirect
 
-from deepevent_web import bodies, problems, sessions
+from deepevent_web import bodies, problems, proxies, sessions
+from deepevent_web.auditing import Auditor
 from deepevent_web.policy import DATA_CSP, STATIC_HEADERS, Policy, page_csp
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Body, Route
+from deepevent_web.rates import Rates
+from deepevent_web.routes import API, Body, Route
 from deepevent_web.seats import Seats
+from deepevent_web.shares import Shares, too_much
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -34,13 +38,22 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 SOCKET_PATH = "/socket.io"
 NO_BODY_LIMIT_BYTES = 1024
 MAX_SECRET_CHARACTERS = 256
-_STRIPPED = ("HTTP_FORWARDED", "HTTP_PROXY", "HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_REAL_IP", "SCRIPT_NAME")
 
 _log = logging.getLogger(__name__)
 
 
 class Principal(Protocol):
     """Who calls, as the store's `access` says."""
+
+    @property
+    def token_id(self) -> int:
+        """The number of the token or session."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Whom it is for."""
+        ...
 
     @property
     def role(self) -> str:
@@ -68,6 +81,9 @@ class Gate:
         policy: Policy,
         authenticate: Authenticate,
         seats: Seats,
+        shares: Shares,
+        wrong_tokens: Rates,
+        auditor: Auditor,
         stopping: Callable[[], bool],
     ) -> None:
         self._app = app
@@ -76,6 +92,9 @@ class Gate:
         self._policy = policy
         self._authenticate = authenticate
         self._seats = seats
+        self._shares = shares
+        self._wrong_tokens = wrong_tokens
+        self._auditor = auditor
         self._stopping = stopping
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -84,12 +103,17 @@ class Gate:
         environ["deepevent.nonce"] = nonce
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, self._with_headers(headers, nonce), exc_info)
+            secure = environ.get("deepevent.secure", False)
+            self._note(environ, int(status[:3]))
+            return start_response(status, self._with_headers(headers, nonce, secure), exc_info)
 
         try:
+            self._clean(environ)
             if _is_socket(environ):
                 return self._socket(environ, start)
-            self._admit(environ)
+            with ExitStack() as held:
+                self._admit(environ, held)
+                return self._app(environ, start)
         except Problem as problem:
             _log.info(
                 "refused %s %r from %s: %s",
@@ -98,11 +122,25 @@ class Gate:
                 environ.get("REMOTE_ADDR"),
                 problem.detail,
             )
+            self._note_refusal(environ, problem)
             return _respond(problem, start)
-        return self._app(environ, start)
 
-    def _admit(self, environ: Environ) -> None:
-        self._clean(environ)
+    def _note(self, environ: Environ, status: int) -> None:
+        """Note a change that has been made."""
+        principal, route = environ.get("deepevent.principal"), environ.get("deepevent.route")
+        if principal is not None and route is not None and status < 400:
+            detail = "; ".join(environ["deepevent.noted"]) or environ["PATH_INFO"].removeprefix(API)
+            self._auditor.changed(principal.name, route, detail)
+
+    def _note_refusal(self, environ: Environ, problem: Problem) -> None:
+        """Note a change that somebody who is signed in may not make."""
+        principal, method = environ.get("deepevent.principal"), environ["REQUEST_METHOD"]
+        if principal is not None and problem.status == 403 and method not in SAFE_METHODS:
+            self._auditor.refused(
+                principal.name, f"{method} {environ['PATH_INFO'][:200].removeprefix(API)}: {problem.detail}"
+            )
+
+    def _admit(self, environ: Environ, held: ExitStack) -> None:
         method = environ["REQUEST_METHOD"]
         route = self._route(environ)
         if isinstance(route, Route) and route.role == "public":
@@ -114,15 +152,17 @@ class Gate:
             self._check_caller(environ, route)
         if isinstance(route, HTTPException):
             raise _problem_of(route)
+        environ["deepevent.route"] = route
+        environ["deepevent.noted"] = []  # Flask sees a copy of the dictionary, but the same list
         if route.adds and self._stopping():
             raise Problem(503, "the server is stopping; try again", headers={"Retry-After": "2"})
+        if route.role not in ("public", "agent"):  # agents have seats of their own for their long waits
+            token = environ["deepevent.principal"].token_id
+            held.enter_context(self._shares.request(token, adds=route.adds))
         self._bound_body(environ, route.body, method)
 
     def _clean(self, environ: Environ) -> None:
-        for key in list(environ):
-            if key in _STRIPPED or key.startswith("HTTP_X_FORWARDED"):
-                del environ[key]
-        environ["SCRIPT_NAME"] = ""
+        proxies.settle(environ, self._policy.trusted_proxies)
         host = environ.get("HTTP_HOST", "")
         if not self._policy.host_allowed(host):
             raise Problem(
@@ -132,9 +172,13 @@ class Gate:
             )
         if self._policy.secure:
             environ["wsgi.url_scheme"] = "https"
+        environ["deepevent.secure"] = environ["wsgi.url_scheme"] == "https"
         path = environ.get("PATH_INFO", "")
         if "\0" in path or "\\" in path or not path.startswith("/"):
             raise Problem(400, "the path holds a character that is not allowed")
+        base = environ["SCRIPT_NAME"] = self._policy.base_path
+        if base and (path == base or path.startswith(base + "/")):
+            environ["PATH_INFO"] = path.removeprefix(base) or "/"
 
     def _route(self, environ: Environ) -> Route | HTTPException:
         adapter = self._url_map.bind_to_environ(environ)
@@ -148,15 +192,18 @@ class Gate:
 
     def _check_origin(self, environ: Environ) -> None:
         origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and not self._policy.origin_allowed(origin, environ["HTTP_HOST"]):
+        if origin is not None and not self._policy.origin_allowed(
+            origin, environ["HTTP_HOST"], environ["deepevent.secure"]
+        ):
             raise Problem(403, f"requests from the origin {origin[:80]!r} are not taken")
 
     def _check_caller(self, environ: Environ, route: Route | HTTPException) -> None:
         principal, session = self._identify(environ)
         if principal is None:
+            self._count_wrong_token(environ)
             raise self._stranger(environ, route)
-        self._check_origin(environ)
         environ["deepevent.principal"] = principal
+        self._check_origin(environ)
         if session is not None:
             environ["deepevent.session"] = session
             environ["deepevent.csrf"] = sessions.csrf_token(session)
@@ -179,12 +226,19 @@ class Gate:
             return None, None
         return self._authenticate(session, browser=True), session
 
+    def _count_wrong_token(self, environ: Environ) -> None:
+        """Slow down who tries tokens; one that is right gets in all the same."""
+        if "HTTP_AUTHORIZATION" in environ or sessions.COOKIE in environ.get("HTTP_COOKIE", ""):
+            wait_s = self._wrong_tokens.take(environ.get("REMOTE_ADDR", ""))
+            if wait_s > 0:
+                raise too_much("too many wrong tokens came from this address", wait_s)
+
     def _stranger(self, environ: Environ, route: Route | HTTPException) -> Problem:
         path = environ["PATH_INFO"]
         if isinstance(route, Route) and route.role == "page":
             query = environ.get("QUERY_STRING", "")
             wanted = quote(f"{path}?{query}" if query else path, safe="/")
-            location = "/signin" if wanted == "/" else f"/signin?next={wanted}"
+            location = self._policy.base_path + ("/signin" if wanted == "/" else f"/signin?next={wanted}")
             return Problem(303, "sign in first", headers={"Location": location})
         if isinstance(route, NotFound) and not path.startswith(("/api", SOCKET_PATH)):
             return problems.not_found("this page")
@@ -223,9 +277,9 @@ class Gate:
         environ.pop("HTTP_TRANSFER_ENCODING", None)
 
     def _socket(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        self._clean(environ)
         principal, session = self._identify(environ)
         if principal is None:
+            self._count_wrong_token(environ)
             raise Problem(401, "sign in first", headers={"WWW-Authenticate": 'Bearer realm="DeepEvent"'})
         if session is not None and environ.get("HTTP_ORIGIN") is None:
             raise Problem(403, "a browser session's socket needs an Origin header")
@@ -245,15 +299,19 @@ class Gate:
         with self._seats.taken(environ.get("REMOTE_ADDR", "")):
             return self._app(environ, start)
 
-    def _with_headers(self, headers: list[tuple[str, str]], nonce: str) -> list[tuple[str, str]]:
+    def _with_headers(
+        self, headers: list[tuple[str, str]], nonce: str, secure: bool
+    ) -> list[tuple[str, str]]:
         present = {name.lower(): value for name, value in headers}
         added = [(name, value) for name, value in STATIC_HEADERS if name.lower() not in present]
         if "content-security-policy" not in present:
             is_page = present.get("content-type", "").startswith(("text/html", "text/javascript"))
-            csp = page_csp(nonce, self._policy.secure) if is_page else DATA_CSP
+            csp = page_csp(nonce, secure) if is_page else DATA_CSP
             added.append(("Content-Security-Policy", csp))
         if "cache-control" not in present:
             added += [("Cache-Control", "no-store"), ("Vary", "Cookie, Authorization")]
+        if secure and self._policy.hsts_s:
+            added.append(("Strict-Transport-Security", f"max-age={self._policy.hsts_s}"))
         return [*headers, *added]
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import ipaddress
-import logging
 import os
 import signal
 import socket
@@ -18,15 +16,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from deepevent.errors import DeepEventError, SettingsError
+from deepevent_web import exposure
 from deepevent_web import home as homes
 from deepevent_web.home import home_folder, store_url
-from deepevent_web.policy import LOOPBACK_NAMES, Policy
+from deepevent_web.policy import Policy
 
 if TYPE_CHECKING:
+    import ssl
+
     from deepevent.store.connection import Database
+    from deepevent_web.limits import Limits
 
 HELP = "run the server and its dashboard"
 DEFAULT_PORT = 6060
@@ -49,19 +50,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--store", help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME (default: in the home)"
     )
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes; more than 1 wants PostgreSQL (default: 1)"
+        "--blobs", metavar="URL", help="where images and files lie: file:///FOLDER or s3://BUCKET/PREFIX"
     )
     parser.add_argument(
-        "--viewers", type=int, default=100, help="pages that may be open at once (default: 100)"
+        "--workers", type=int, default=1, help="processes; more than 1 needs PostgreSQL (default: 1)"
+    )
+    parser.add_argument(
+        "--viewers",
+        type=int,
+        default=100,
+        help="pages that may be open at once in each worker (default: 100)",
     )
     parser.add_argument(
         "--viewers-per-address",
         type=int,
         default=None,
-        help="the same from one address (default: as --viewers)",
-    )
-    parser.add_argument(
-        "--allowed-host", action="append", default=[], metavar="NAME", help="also answer to this host name"
+        help="the same from one address (default: 40)",
     )
     parser.add_argument(
         "--lease",
@@ -70,7 +74,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="an agent that is silent for so long loses its jobs (default: 30)",
     )
-    parser.add_argument("--public-url", help="the address that a TLS proxy in front of this server shows")
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="json: a line for each request too (default: text, warnings alone)",
+    )
+    parser.add_argument(
+        "--ingest-memory",
+        type=int,
+        default=256,
+        metavar="MIB",
+        help="what may wait for its commit; beyond it scripts are told to come back later (default: 256)",
+    )
+    exposure.configure(parser)
 
 
 @dataclass(frozen=True)
@@ -79,12 +96,18 @@ class Plan:
 
     home: Path
     store: str
+    blobs: str
     address: str
     link: str
     policy: Policy
     viewers: int
     viewers_per_address: int
     lease_s: float
+    log_format: str
+    ingest_bytes: int
+    limits: Limits
+    tls: ssl.SSLContext | None
+    certificate: Path | None
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -94,6 +117,7 @@ def execute(arguments: argparse.Namespace) -> int:
         home = home_folder()
         homes.make_home(home)
         homes.take_lock(home)
+        homes.check_blobs(arguments.blobs)
         listener = _listen(arguments.host, arguments.port)
         plan = _prepare(arguments, home, listener)
     except DeepEventError as error:
@@ -111,19 +135,18 @@ def _check(arguments: argparse.Namespace) -> None:
         wrong.append(f"--port must lie between 0 and 65535, got {arguments.port}")
     if not 1 <= arguments.workers <= 64:
         wrong.append(f"--workers must lie between 1 and 64, got {arguments.workers}")
+    if arguments.workers > 1 and not (arguments.store or "").startswith("postgres"):
+        wrong.append(
+            f"--workers {arguments.workers} needs PostgreSQL (--store postgresql+psycopg://USER@HOST/NAME): "
+            "a SQLite store has one writer, and a second process would hear of its commits late"
+        )
     if not 1 <= arguments.viewers <= 2000:
         wrong.append(f"--viewers must lie between 1 and 2000, got {arguments.viewers}")
     if not 1 <= arguments.lease <= 86_400:
         wrong.append(f"--lease must lie between 1 and 86400 seconds, got {arguments.lease}")
-    if arguments.public_url is not None:
-        parts = urlsplit(arguments.public_url)
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.netloc
-            or parts.path not in ("", "/")
-            or parts.query
-        ):
-            wrong.append(f"--public-url must be like https://name, got {arguments.public_url!r}")
+    if not 1 <= arguments.ingest_memory <= 65_536:
+        wrong.append(f"--ingest-memory must lie between 1 and 65536 MiB, got {arguments.ingest_memory}")
+    wrong += exposure.problems(arguments)
     if wrong:
         raise SettingsError("; ".join(wrong))
 
@@ -153,63 +176,39 @@ def _listen(host: str, port: int) -> socket.socket:
 def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket) -> Plan:
     """Bring the store up to date, make this start's token and sign-in code, and tell local scripts."""
     from deepevent.store import access, connection, migrate
+    from deepevent_web.limits import adjusted
     from deepevent_web.sessions import CODE_S
 
     port = listener.getsockname()[1]
-    local = f"http://{_local_name(arguments.host)}:{port}"
-    address = (arguments.public_url or local).rstrip("/")
+    address = exposure.public_url(arguments, port)
+    limits, policy, tls = adjusted(arguments.limit), exposure.policy(arguments), exposure.tls(arguments)
     store = arguments.store or store_url(home)
     db = connection.open_database(store)
     try:
         migrate.upgrade(db)
-        if not _is_loopback(arguments.host):
+        if not exposure.is_loopback(arguments.host):
             _require_tokens(db, arguments.host)
         token = _renew_local_token(db, home)
         code = access.create_token(db, "sign-in", "operator", kind="code", expires_s=CODE_S)
     finally:
         db.close()
-    homes.write_server_file(home, local, token)
+    homes.write_server_file(home, exposure.local_url(arguments, port), token, arguments.cert)
     return Plan(
         home=home,
         store=store,
+        blobs=arguments.blobs or str(home / "blobs"),
         address=address,
         link=f"{address}/signin#{code}",
-        policy=_policy(arguments),
+        policy=policy,
         viewers=arguments.viewers,
-        viewers_per_address=arguments.viewers_per_address or arguments.viewers,
+        viewers_per_address=arguments.viewers_per_address or limits.sockets_per_address,
         lease_s=arguments.lease,
+        log_format=arguments.log_format,
+        ingest_bytes=arguments.ingest_memory << 20,
+        limits=limits,
+        tls=tls,
+        certificate=arguments.cert,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _local_name(host: str) -> str:
-    """The name under which this machine reaches the server."""
-    if host in ("0.0.0.0", ""):  # noqa: S104 - compared with, not bound
-        return "127.0.0.1"
-    if host == "::":
-        return "[::1]"
-    return f"[{host}]" if ":" in host else host
-
-
-def _policy(arguments: argparse.Namespace) -> Policy:
-    names = set(LOOPBACK_NAMES) | {name.lower() for name in arguments.allowed_host} | {arguments.host.lower()}
-    public = None
-    if arguments.public_url is not None:
-        parts = urlsplit(arguments.public_url.lower())
-        public = f"{parts.scheme}://{parts.netloc}"
-        names.add((parts.hostname or "").lower())
-    beyond = not _is_loopback(arguments.host)
-    if beyond:
-        names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
-    return Policy(frozenset(names), beyond, public, (public or "").startswith("https://"))
 
 
 def _require_tokens(db: Database, host: str) -> None:
@@ -253,6 +252,8 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
 
+    from deepevent_web import logs
+    from deepevent_web.doorkeeper import Doorkeeper
     from deepevent_web.process import ServerProcess
     from deepevent_web.worker import DrainingWorker
 
@@ -275,18 +276,21 @@ def _serve(plan: Plan, listener: socket.socket, workers: int) -> int:
 
     class Server(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
+            logs.set_up(plan.log_format)
             for name, value in _settings(plan, listener, workers).items():
                 self.cfg.set(name, value)
+            if plan.tls is not None:
+                self.cfg.set("certfile", str(plan.certificate))
+                self.cfg.set("ssl_context", lambda _config, _default: plan.tls)
+            DrainingWorker.doorkeeper = Doorkeeper(
+                plan.limits.connections_per_address, plan.policy.trusted_proxies
+            )
             self.cfg.set("worker_class", DrainingWorker)
+            self.cfg.set("logger_class", logs.ServerLogger)
             self.cfg.set("post_worker_init", ready)
             self.cfg.set("worker_exit", ended)
 
         def load(self) -> Any:
-            logging.basicConfig(
-                level=logging.WARNING,
-                stream=sys.stderr,
-                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            )
             processes.append(ServerProcess(plan))
             return processes[0].wsgi
 

@@ -11,7 +11,9 @@ import json
 import math
 from typing import Any, NoReturn
 
-MAX_DEPTH = 32
+from deepevent_web.limits import LIMITS
+
+MAX_DEPTH = LIMITS.json_depth
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 _MAX_INTEGER_DIGITS = 20

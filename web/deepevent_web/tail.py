@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepevent.errors import DeepEventError, RunNotFound
-from deepevent.store import agents, changes, curves, jobs, runs
+from deepevent.store import agents, changes, curves, jobs, runs, sweeps
 from deepevent_web.serialise import plain
 from deepevent_web.watchers import MAX_PENDING, SeriesKey, Watch, Watcher
 
@@ -61,6 +61,7 @@ class Tail:
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self.n_ticks = 0
         self.n_failures = 0
+        self.n_too_slow = 0
 
     def start(self) -> None:
         """Start following."""
@@ -84,6 +85,16 @@ class Tail:
         """A browser left."""
         with self._lock:
             self._watchers.pop(sid, None)
+
+    @property
+    def revision(self) -> int:
+        """Up to where the browsers have been told."""
+        return self._revision
+
+    @property
+    def n_watchers(self) -> int:
+        """Browsers that are connected."""
+        return len(self._all())
 
     def get(self, sid: str) -> Watcher | None:
         """The browser with this Socket.IO id."""
@@ -179,7 +190,7 @@ class Tail:
                 self._lengths[key] = metric.n_points
             for watcher in watchers:
                 watcher.note_runs(set(found.runs), set(found.deleted))
-                watcher.note_jobs(set(found.jobs), found.queue)
+                watcher.note_jobs(set(found.jobs), set(found.sweeps), found.queue)
                 watcher.note_logs(found.logs)
                 watcher.note_items(
                     [item for item in found.media if item["run"] in watcher.watch.runs],
@@ -201,6 +212,7 @@ class Tail:
                 left = True
                 watcher.blocked_since = watcher.blocked_since or now
                 if now - watcher.blocked_since > BLOCKED_LIMIT_S:
+                    self.n_too_slow += 1
                     watcher.outlet.close("too slow")
                 continue
             watcher.blocked_since = None
@@ -293,13 +305,17 @@ class Tail:
             watcher.outlet.send("alert", {"revision": self._revision, "alerts": plain(alerts)})
 
     def _send_jobs(self, watcher: Watcher) -> None:
-        """Jobs that changed; and, if they or the queue did, all agents: few, and cheap to send whole."""
+        """Jobs and sweeps that changed; and, if the queue did, all agents: few, and cheap to send whole."""
         with self._lock:
             changed, watcher.jobs = watcher.jobs, set()
+            swept, watcher.sweeps = watcher.sweeps, set()
             queue, watcher.queue = watcher.queue, False
         if changed:
             found = plain(jobs.get_jobs(self._db, sorted(changed)))
             watcher.outlet.send("job", {"revision": self._revision, "jobs": found})
+        if swept:
+            found = plain(sweeps.get_sweeps(self._db, sorted(swept)))
+            watcher.outlet.send("sweep", {"revision": self._revision, "sweeps": found})
         if queue:
             message = {"agents": plain(agents.list_agents(self._db)), "paused": jobs.is_paused(self._db)}
             watcher.outlet.send("agents", {"revision": self._revision, **message})

@@ -7,9 +7,11 @@ socket has room again. So a browser that stopped reading costs a few numbers and
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from deepevent_web.limits import LIMITS
+from deepevent_web.rates import Bucket
 
 MAX_RUNS = 200
 MAX_METRICS = 1000
@@ -66,26 +68,6 @@ def read_watch(message: object) -> Watch:
     return Watch(frozenset(runs), None if metrics is None else frozenset(metrics), after)
 
 
-class Bucket:
-    """So many at once, so many a second."""
-
-    def __init__(self, burst: float, per_second: float) -> None:
-        self._burst = burst
-        self._per_second = per_second
-        self._level = burst
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        """Whether one more is within the limit."""
-        now = time.monotonic()
-        self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
-        self._at = now
-        if self._level < 1:
-            return False
-        self._level -= 1
-        return True
-
-
 class Outlet(Protocol):
     """The way to one browser."""
 
@@ -117,17 +99,18 @@ class Watcher:
     media: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     jobs: set[int] = field(default_factory=set)
+    sweeps: set[int] = field(default_factory=set)
     logs: dict[str, int] = field(default_factory=dict)
     queue: bool = False
     overflowed: bool = False
     blocked_since: float | None = None
-    messages: Bucket = field(default_factory=lambda: Bucket(200, 50))
+    messages: Bucket = field(default_factory=lambda: Bucket(200, LIMITS.messages_per_second))
     watches: Bucket = field(default_factory=lambda: Bucket(20, 4))
 
     def has_news(self) -> bool:
         """Whether something is to be sent."""
-        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs, self.logs)
-        return any(waiting) or self.queue or self.overflowed
+        waiting = (self.pending, self.runs, self.deleted, self.media, self.alerts, self.jobs)
+        return any(waiting) or bool(self.sweeps or self.logs) or self.queue or self.overflowed
 
     def note_runs(self, changed: set[str], deleted: set[str]) -> None:
         """Runs that changed or went; beyond a bound the browser is told to ask anew."""
@@ -143,11 +126,12 @@ class Watcher:
         if len(self.media) + len(self.alerts) > MAX_PENDING:
             self.overflow()
 
-    def note_jobs(self, changed: set[int], queue: bool) -> None:
-        """Jobs that changed, and whether agents or the queue itself did."""
+    def note_jobs(self, changed: set[int], sweeps: set[int], queue: bool) -> None:
+        """Jobs and sweeps that changed, and whether agents or the queue itself did."""
         self.jobs |= changed
+        self.sweeps |= sweeps
         self.queue = self.queue or queue
-        if len(self.jobs) > MAX_PENDING:
+        if len(self.jobs) + len(self.sweeps) > MAX_PENDING:
             self.overflow()
 
     def note_logs(self, lengths: dict[str, int]) -> None:
@@ -161,5 +145,6 @@ class Watcher:
         self.media.clear()
         self.alerts.clear()
         self.jobs.clear()
+        self.sweeps.clear()
         self.queue = False
         self.overflowed = True

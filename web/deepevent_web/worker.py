@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import signal
-import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -20,12 +20,14 @@ from gunicorn import util as gunicorn_util
 from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from deepevent_web.bodies import HEADER_AND_BODY_DEADLINE_S
+from deepevent_web.doorkeeper import Doorkeeper
 from deepevent_web.problems import CONTENT_TYPE, Problem
+from deepevent_web.security import SOCKET_PATH
+from deepevent_web.shares import too_much
 
 PR_SET_PDEATHSIG = 1
-WATCH_EVERY_S = 1.0
 CLOSE_TIMEOUT_S = 1.0
+TURNED_AWAY_BYTES = 64 * 1024
 STOP_KEEPALIVE_S = 0.2
 """How long a stopping worker waits for requests on connections that are idle."""
 
@@ -40,50 +42,54 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
 
     drain: Callable[[], None] | None = None
     """What to do before the process ends: set by the application once it is loaded."""
+    doorkeeper = Doorkeeper()
+    """Which connections may hold a thread: set before the workers are made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reading: dict[Any, float] = {}
         self._draining: threading.Thread | None = None
 
     def init_process(self) -> None:
         """Start in the new process."""
         die_with_parent()
-        threading.Thread(target=self._cut_slow_heads, name="slow-heads", daemon=True).start()
+        self.doorkeeper.start()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
         """Handle one request of a connection; its head must be there within the deadline."""
-        self._reading[conn] = time.monotonic() + HEADER_AND_BODY_DEADLINE_S
+        if not self.doorkeeper.enter(conn):
+            self._turn_away(conn)
+            return False
         try:
             kept = super().handle(conn)
+            if kept is False:
+                # gunicorn would wait for the client's end in its only accepting thread, for two seconds each.
+                if conn.sock.fileno() >= 0:
+                    gunicorn_util.close_graceful(conn.sock, timeout=CLOSE_TIMEOUT_S)
+                conn.close = lambda graceful=False: None
+            return kept
         finally:
-            self._reading.pop(conn, None)
-        if kept is False:
-            # gunicorn would wait for the client's end in its only accepting thread, up to two seconds each.
-            if conn.sock.fileno() >= 0:
-                gunicorn_util.close_graceful(conn.sock, timeout=CLOSE_TIMEOUT_S)
-            conn.close = lambda graceful=False: None
-        return kept
+            self.doorkeeper.leave(conn)
+
+    def _turn_away(self, conn: Any) -> None:
+        """Hang up without waiting for anything, with a word why where that needs no handshake."""
+        if conn.initialized or not self.cfg.is_ssl:
+            _answer(conn.sock, too_much("too many connections of this address are being answered", 1.0))
+            try:
+                conn.sock.setblocking(False)
+                conn.sock.recv(TURNED_AWAY_BYTES)  # what is unread would take the answer with it
+            except OSError:
+                pass
+        gunicorn_util.close(conn.sock)
+        conn.close = lambda graceful=False: None
 
     def _cap_keepalive(self, deadline: float) -> None:
         super()._cap_keepalive(min(deadline, time.monotonic() + STOP_KEEPALIVE_S))
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """The head is there."""
-        self._reading.pop(conn, None)
+        self.doorkeeper.head_is_there(conn, stays=_opens_a_socket(req))
         return super().handle_request(req, conn)
-
-    def _cut_slow_heads(self) -> None:
-        while True:
-            time.sleep(WATCH_EVERY_S)
-            now = time.monotonic()
-            for conn, deadline in list(self._reading.items()):
-                if now > deadline and self._reading.pop(conn, None) is not None:
-                    try:
-                        conn.sock.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        continue
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain, and stop accepting."""
@@ -109,20 +115,33 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP, or what failed outside of the application, with a problem."""
+        if isinstance(exc, ssl.SSLError):  # no TLS came, or it broke off: there is nobody to answer
+            return
         problem = _malformed(exc)
         if problem is None:
             self.log.error("a request failed", exc_info=exc)
             problem = Problem(500, "the server failed; its log says why")
-        body = problem.body()
-        head = (
-            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nConnection: close\r\n"
-            f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
-            "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
-        )
-        try:
-            client.sendall(head.encode() + body)
-        except OSError:
-            return
+        _answer(client, problem)
+
+
+def _opens_a_socket(req: Any) -> bool:
+    """Whether a request is one for a page's socket; the gate then gives it a seat, or a short answer."""
+    upgrades = any(name == "UPGRADE" and value.lower() == "websocket" for name, value in req.headers)
+    return upgrades and f"{SOCKET_PATH}/" in str(req.path)
+
+
+def _answer(client: Any, problem: Problem) -> None:
+    body = problem.body()
+    more = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
+    head = (
+        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n{more}"
+        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
+    )
+    try:
+        client.sendall(head.encode() + body)
+    except OSError:
+        return
 
 
 def _malformed(error: BaseException) -> Problem | None:

@@ -35,8 +35,8 @@ class Source(Protocol):
 
     n_batches: int
 
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch` (from 0), from batch `first_batch` on."""
+    def epoch(self, epoch: int, first_batch: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """Yield the batches of `epoch` (from 0), from batch `first_batch` on, every `stride`-th."""
         ...
 
     def validation(self) -> Iterator[Batch]:

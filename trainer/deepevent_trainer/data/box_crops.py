@@ -73,13 +73,13 @@ class BoxCrops:
         self.size_px = training[1].size_px
         self.n_batches = max(1, crops_per_epoch // batch_size)
 
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch`, from `first_batch` on."""
+    def epoch(self, epoch: int, first_batch: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """Yield the batches of `epoch`, from `first_batch` on, every `stride`-th."""
         faces, background = self._training
         random = numpy_random(self._seed, 40, epoch)
         near = rounds(len(faces.crops), self._near * self.n_batches, random)
         away = rounds(len(background), self._away * self.n_batches, random)
-        for batch in range(first_batch, self.n_batches):
+        for batch in range(first_batch, self.n_batches, stride):
             generator = torch_random(self._seed, 41, epoch, batch)
             on = near[batch * self._near : (batch + 1) * self._near]
             off = away[batch * self._away : (batch + 1) * self._away]

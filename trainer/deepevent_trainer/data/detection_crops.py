@@ -35,8 +35,11 @@ class DetectionCrops:
         crops_per_epoch: int,
         seed: int,
         augmentation: Augmentation = FOR_DETECTION,
+        whole_rounds: bool = True,
     ) -> None:
         """Take `(faces, background)` to learn from and to judge by.
+
+        `whole_rounds` False makes an epoch `crops_per_epoch` crops however many faces there are.
 
         Raises:
             SettingsError: if one of the four is empty, or `batch_size` is below 2.
@@ -53,15 +56,15 @@ class DetectionCrops:
         self._faces_a_batch = batch_size // 2
         self._seed, self._augmentation = seed, augmentation
         self.size_px = training[0].size_px
-        faces = max(len(training[0]), crops_per_epoch // 2)
+        faces = max(len(training[0]) if whole_rounds else 0, crops_per_epoch // 2)
         self.n_batches = max(1, faces // self._faces_a_batch)
 
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch`, from `first_batch` on."""
+    def epoch(self, epoch: int, first_batch: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """Yield the batches of `epoch`, from `first_batch` on, every `stride`-th."""
         random = numpy_random(self._seed, 10, epoch)
         count = self.n_batches * self._faces_a_batch
         orders = [rounds(len(crops), count, random) for crops in self._training]
-        for batch in range(first_batch, self.n_batches):
+        for batch in range(first_batch, self.n_batches, stride):
             generator = torch_random(self._seed, 11, epoch, batch)
             at = slice(batch * self._faces_a_batch, (batch + 1) * self._faces_a_batch)
             stored = np.concatenate(

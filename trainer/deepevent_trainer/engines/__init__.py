@@ -24,7 +24,8 @@ class Task:
         folder: the working folder.
         records: a folder of this attempt alone, for the engine's own files.
         environment: all of it; nothing is inherited.
-        gpus: the numbers of the GPUs that this attempt has for itself.
+        cpus: how many processors it may count on.
+        gpus: the numbers (or names) of the GPUs that this attempt has for itself.
         memory_mb: limit over the whole tree of processes, or None.
         time_limit_s: wall-clock limit, or None.
         grace_s: from the wish to stop to the kill.
@@ -37,7 +38,7 @@ class Task:
     records: Path
     environment: Mapping[str, str]
     cpus: int = 1
-    gpus: tuple[int, ...] = ()
+    gpus: tuple[int | str, ...] = ()
     memory_mb: int | None = None
     time_limit_s: float | None = None
     grace_s: float = 20.0

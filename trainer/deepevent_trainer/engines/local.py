@@ -30,13 +30,15 @@ DRAIN_S = 5.0
 class LocalExecution:
     """One supervisor process and the threads that listen to it."""
 
-    def __init__(self, task: Task, read_output: ReadOutput, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, task: Task, read_output: ReadOutput, on_end: Callable[[], None], detached: bool = False
+    ) -> None:
         self._task = task
         self._outcome: Outcome | None = None
         self._line_lock = threading.Lock()
         task.records.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - the supervisor alone; the job's command travels as JSON
-            [sys.executable, "-I", "-S", str(SUPERVISOR)],
+            [sys.executable, "-I", "-S", str(SUPERVISOR), *(["--detached"] if detached else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -90,7 +92,7 @@ class LocalExecution:
 
     def _wait(self, readers: list[threading.Thread], on_end: Callable[[], None]) -> None:
         self._process.wait()
-        outcome = _read_outcome(self._task.records / "outcome.json")
+        outcome = read_outcome(self._task.records)
         if outcome is None:
             end_marked(self._task.environment.get(MARK, ""))
             outcome = Outcome("failed", None, "its supervisor was killed")
@@ -104,11 +106,19 @@ class LocalExecution:
 
 
 class LocalEngine:
-    """Runs attempts here."""
+    """Runs attempts here.
+
+    Args:
+        detached: the supervisor is no child of this process, which something else may end children and all:
+            it then still ends the job in an orderly way.
+    """
+
+    def __init__(self, detached: bool = False) -> None:
+        self._detached = detached
 
     def start(self, task: Task, read_output: ReadOutput, on_end: Callable[[], None]) -> LocalExecution:
         """Start an attempt below its own supervisor."""
-        return LocalExecution(task, read_output, on_end)
+        return LocalExecution(task, read_output, on_end, self._detached)
 
     def close(self) -> None:
         """Nothing is held between attempts."""
@@ -148,9 +158,10 @@ def _read(name: str, stream: IO[bytes], read_output: ReadOutput) -> None:
         read_output(name, rest)
 
 
-def _read_outcome(path: Path) -> Outcome | None:
+def read_outcome(records: Path) -> Outcome | None:
+    """Return what an attempt's supervisor has left in its folder, if anything."""
     try:
-        table = json.loads(path.read_text())
+        table = json.loads((records / "outcome.json").read_text())
     except (OSError, ValueError):
         return None
     return Outcome(table["state"], table["exit_code"], table["reason"])

@@ -290,8 +290,19 @@ def read_task() -> dict[str, Any]:
     return task
 
 
+def detach() -> None:
+    """Go on in a child of this process: who ends all children of its parent then misses it."""
+    child = os.fork()
+    if child:
+        for stream in (0, 1, 2):
+            os.close(stream)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+
+
 def main() -> None:
     """Run the task on standard input and leave its outcome beside it."""
+    if "--detached" in sys.argv:
+        detach()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     task = read_task()
     outcome = Supervisor(task).run()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from deepevent.errors import SettingsError
 from deepevent_trainer.plans import Plan
-from deepevent_trainer.recipes import article, best, inceptron, multiresolution, paper
+from deepevent_trainer.recipes import article, best, inceptron, multiresolution, paper, regression
 
 RECIPES: dict[str, dict[str, Plan]] = {
     "article": article.PLANS,
     "paper": paper.PLANS,
     "multiresolution": multiresolution.PLANS,
     "inceptron": inceptron.PLANS,
+    "regression": regression.PLANS,
     "best": best.PLANS,
 }
 # Recipes with a whole cascade, and the order in which its nets are trained and run.

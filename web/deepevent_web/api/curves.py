@@ -8,13 +8,15 @@ from typing import Any
 from flask import Response, request
 
 from deepevent.store import curves
+from deepevent.store.smoothing import ROLLING_LIMIT
 from deepevent_web.fields import ULID, Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps
 from deepevent_web.services import services
 
 noun = Noun("curves")
-MAX_QUERIES = 1000
+MAX_QUERIES = LIMITS.queries_per_request
 MAX_PIXELS = 8192
 MAX_WEIGHT = 0.9999
 MAX_POINTS = 1 << 20
@@ -109,10 +111,11 @@ def _smoothing(fields: Fields) -> dict[str, Any] | None:
     if not isinstance(given, dict):
         return None
     part = Fields(given, "smoothing.")
-    smoothing = {
-        "kind": part.choice("kind", ("ema",)),
-        "weight": part.number("weight", low=0.0, high=MAX_WEIGHT),
-    }
+    smoothing = {"kind": part.choice("kind", ("ema", "mean", "median"))}
+    if smoothing["kind"] == "ema":
+        smoothing["weight"] = part.number("weight", low=0.0, high=MAX_WEIGHT)
+    else:
+        smoothing["window"] = part.integer("window", low=1, high=ROLLING_LIMIT)
     fields.errors.extend(part.errors)
     return smoothing
 

@@ -23,15 +23,16 @@ from deepevent.jsontext import dumps
 from deepevent.store import runs
 from deepevent_web.api.ingest import submit
 from deepevent_web.fields import ULID, Fields, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
 noun = Noun("events")
-MAX_EVENTS = 2000
+MAX_EVENTS = LIMITS.events_per_request
 MAX_METRICS = 1000
-BODY_LIMIT_BYTES = 4 * 1024 * 1024
+BODY_LIMIT_BYTES = LIMITS.event_bytes
 TYPES = ("config", "summary", "environment", "tags", "notes", "media", "artifact", "alert", "log", "finish")
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _NOTHING = {"type": "summary", "values": {}}

@@ -11,7 +11,7 @@ from deepevent.errors import StoreBusy, StoreOverloaded
 from deepevent_web.problems import Problem
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer
-from deepevent_web.services import services
+from deepevent_web.services import principal, services
 
 noun = Noun("ingest")
 BATCH_LIMIT_BYTES = wire.BATCH_HEADER_SIZE + wire.BATCH_BODY_LIMIT
@@ -24,16 +24,22 @@ def submit(batch: wire.Batch) -> tuple[int, bool]:
         The last sequence committed, and whether the script is asked to stop.
 
     Raises:
-        Problem: 429 while more arrives than can be committed, 503 while the store cannot take it.
+        Problem: 429 while more arrives than can be committed or than this token may send, 503 while the
+            store cannot take it.
     """
+    here, token = services(), principal().token_id
+    if batch.first_sequence == 1 and batch.n_records:
+        here.shares.run(token)
     try:
-        acknowledgement = services().committer.submit(batch)
+        with here.shares.batch(token, len(batch.body)):
+            acknowledgement = here.committer.submit(batch)
     except StoreBusy as error:
         raise Problem(
             429 if isinstance(error, StoreOverloaded) else 503,
             str(error),
             headers={"Retry-After": str(max(1, round(error.retry_after_s)))},
         ) from error
+    here.shares.names(token, acknowledgement.n_new_metrics)
     return acknowledgement.last_sequence, acknowledgement.should_stop
 
 

@@ -16,13 +16,14 @@ from deepevent.recipes import Recipe, Resources, check_parameters
 from deepevent.store import agents, audit, jobs, leases
 from deepevent_web.api.agents import speaks_for
 from deepevent_web.fields import Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import principal, services
 
 noun = Noun("jobs")
-MAX_PAGE = 200
+MAX_PAGE = LIMITS.page_rows
 MAX_PRIORITY = 1_000
 MAX_RETRIES = 100
 MAX_ARGUMENTS = 1_000
@@ -79,6 +80,7 @@ def create() -> Response:
         "folder": fields.text("folder", None, limit=4096),
         "name": fields.name("name", None),
         "project": fields.name("project", "default"),
+        "group": fields.name("group", None),
         "priority": fields.integer("priority", 0, low=-MAX_PRIORITY, high=MAX_PRIORITY),
         "max_retries": fields.integer("max_retries", 0, high=MAX_RETRIES),
         "after": fields.sequence("after", [], limit=jobs.MAX_DEPENDENCIES),
@@ -92,7 +94,7 @@ def create() -> Response:
     fields.done()
     db = services().db
     if recipe_name is not None:
-        recipe = _find_recipe(recipe_name)
+        recipe = find_recipe(recipe_name)
         given |= {
             "recipe": recipe_name,
             "parameters": _check(recipe, parameters),
@@ -107,7 +109,12 @@ def _is_command(command: list[Any]) -> bool:
     return bool(command) and bool(command[0]) and all(isinstance(w, str) and "\0" not in w for w in command)
 
 
-def _find_recipe(name: str) -> Recipe:
+def find_recipe(name: str) -> Recipe:
+    """Give a recipe on offer.
+
+    Raises:
+        Problem: 422, no agent has ever offered it.
+    """
     recipe = agents.find_recipe(services().db, name)
     if recipe is None:
         offered = ", ".join(offer["name"] for offer in agents.list_recipes(services().db)) or "none"

@@ -6,7 +6,7 @@ from flask import Response
 
 from deepevent.store import media
 from deepevent.wire import is_ulid
-from deepevent_web.fields import Query
+from deepevent_web.fields import MAX_STEP, Query
 from deepevent_web.problems import not_found
 from deepevent_web.routes import Noun
 from deepevent_web.serialise import answer
@@ -33,6 +33,9 @@ def _id(run: str) -> str:
     query={
         "kind": "one kind",
         "name": "one name",
+        "blob": "one file, by its SHA-256",
+        "until": "up to this step",
+        "order": "`oldest` (default, as they were committed) or `newest`",
         "limit": "1 to 500",
         "cursor": "`next` of the page before",
     },
@@ -43,11 +46,14 @@ def index(run: str) -> Response:
     query = Query()
     kind = query.choice("kind", KINDS, None)
     name = query.text("name", None, limit=250)
+    blob = query.text("blob", None, limit=64)
+    until = query.count("until", MAX_STEP, high=MAX_STEP)
+    newest = query.choice("order", ("oldest", "newest"), "oldest") == "newest"
     limit = query.count("limit", 100, low=1, high=MAX_MEDIA)
     cursor = query.text("cursor", None, limit=2048)
     query.done()
     found, following = media.list_media(
-        services().db, _id(run), kind=kind, name=name, limit=limit, cursor=cursor or None
+        services().db, _id(run), kind, name, limit, cursor or None, blob=blob, until=until, newest=newest
     )
     return answer({"media": found, "next": following})
 

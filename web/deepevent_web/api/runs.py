@@ -10,16 +10,17 @@ from flask import Response
 from deepevent.store import deletion, runs
 from deepevent_web import compare
 from deepevent_web.fields import Fields, Query, json_body
+from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, dumps, empty
-from deepevent_web.services import principal, services
+from deepevent_web.services import noted, principal, services
 
 noun = Noun("runs")
-MAX_PAGE = 200
-MAX_FILTER = 4096
-MAX_COMPARED = 100
-MAX_CONFIG_BYTES = 256 * 1024
+MAX_PAGE = LIMITS.page_rows
+MAX_FILTER = LIMITS.filter_characters
+MAX_COMPARED = LIMITS.runs_compared
+MAX_CONFIG_BYTES = LIMITS.config_characters
 MAX_TAGS = 100
 MAX_CHANGES = 500
 MAX_OFFSET = 10_000_000
@@ -89,6 +90,7 @@ def create() -> Response:
     }
     _check_config(fields, given["config"])
     fields.done()
+    services().shares.run(principal().token_id)
     return answer(runs.create_run(services().db, **given), 201)
 
 
@@ -130,6 +132,7 @@ def update(run: str) -> Response:
         raise Problem(422, f"give at least one of {', '.join(runs.CHANGEABLE)}")
     db = services().db
     runs.update_runs(db, [(_id(run), changes)], principal().name)
+    noted(f"{run}: {', '.join(changes)}")
     return answer(runs.get_run(db, run))
 
 
@@ -160,6 +163,7 @@ def update_many() -> Response:
     body.done()
     db = services().db
     runs.update_runs(db, changes, principal().name)
+    noted("; ".join(f"{run}: {', '.join(changed)}" for run, changed in changes))
     return answer({"runs": runs.get_runs(db, [run for run, _ in changes])})
 
 
@@ -168,15 +172,11 @@ def _changes(fields: Fields) -> dict[str, Any]:
         "name": lambda: fields.name("name"),
         "tags": lambda: fields.names("tags", limit=MAX_TAGS),
         "notes": lambda: fields.text("notes"),
-        "group": lambda: fields.name("group"),
+        "group": lambda: fields.name("group", None),
         "archived": lambda: fields.flag("archived"),
         "trashed": lambda: fields.flag("trashed"),
     }
-    changes = {name: read() for name, read in readers.items() if name in fields}
-    for name in ("name", "tags", "notes"):
-        if name in changes and changes[name] is None:
-            fields.wrong(name, "must not be null")
-    return changes
+    return {name: read() for name, read in readers.items() if name in fields}
 
 
 @noun.route(
@@ -217,7 +217,7 @@ def metrics(run: str) -> Response:
     "GET",
     "/compare",
     role="viewer",
-    summary="Runs side by side, with what differs in their configs",
+    summary="Runs side by side, with what differs in config, packages, git and command",
     query={"runs": "2 to 100 run ids, separated by commas"},
     answers={200: "{runs, differences}"},
 )
@@ -234,4 +234,4 @@ def side_by_side() -> Response:
     if len(found) < len(ids):
         missing = set(ids) - {run["id"] for run in found}
         raise not_found(f"the run {min(missing)}")
-    return answer({"runs": found, "differences": compare.differences(found)})
+    return answer({"runs": found, "differences": compare.differences(found, runs.get_environments(db, ids))})

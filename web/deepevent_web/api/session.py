@@ -13,6 +13,7 @@ from deepevent_web.problems import Problem
 from deepevent_web.routes import Body, Noun
 from deepevent_web.serialise import answer, empty
 from deepevent_web.services import principal, services
+from deepevent_web.shares import too_much
 
 noun = Noun("session")
 
@@ -37,21 +38,28 @@ def sign_in() -> Response:
     code = fields.text("code", limit=256)
     fields.done()
     address = request.environ.get("REMOTE_ADDR", "")
-    wait_s = here.guesses.wait_s(address)
+    wait_s = here.wrong_codes.wait_s(address)
     if wait_s > 0:
-        raise Problem(
-            429, "too many wrong codes; wait a little", headers={"Retry-After": str(int(wait_s) + 1)}
-        )
+        raise too_much("too many wrong codes came from this address", wait_s)
     secret = access.exchange_code(here.db, code.strip(), sessions.SESSION_S)
     if secret is None:
-        here.guesses.note(address)
+        here.wrong_codes.take(address)
+        here.auditor.refused(address, "a sign-in with a wrong code")
         raise Problem(
             401,
             "this code is wrong, was used, or is older than an hour; get another with: deepevent token link",
         )
+    here.auditor.note(address, "signed in")
+    return _with_cookie(secret, sessions.SESSION_S)
+
+
+def _with_cookie(secret: str, max_age_s: float) -> Response:
     response = empty()
     response.headers["Set-Cookie"] = sessions.set_cookie(
-        secret, secure=here.policy.secure, max_age_s=sessions.SESSION_S
+        secret,
+        secure=request.environ["deepevent.secure"],
+        max_age_s=max_age_s,
+        base_path=services().policy.base_path,
     )
     return response
 
@@ -69,9 +77,7 @@ def sign_out() -> Response:
     here = services()
     if "deepevent.session" in request.environ:
         access.revoke(here.db, principal().token_id)
-    response = empty()
-    response.headers["Set-Cookie"] = sessions.set_cookie("", secure=here.policy.secure, max_age_s=0)
-    return response
+    return _with_cookie("", 0.0)
 
 
 @noun.route(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+from flask import Response, current_app, request
 
-from flask import Response, current_app
-
-from deepevent_web import openapi
+from deepevent_web import figures, openapi
 from deepevent_web.problems import Problem
 from deepevent_web.routes import Noun
 from deepevent_web.serialise import answer
@@ -45,24 +43,15 @@ def readyz() -> Response:
 )
 def metrics() -> Response:
     """Figures for Prometheus."""
-    here = services()
-    figures = {
-        "deepevent_revision": ("counter", "Commits so far", here.db.revision()),
-        "deepevent_pages_open": ("gauge", "Pages with an open socket", here.seats.n_taken),
-        "deepevent_threads": ("gauge", "Threads of this process", threading.active_count()),
-        "deepevent_stopping": ("gauge", "1 while no more events are taken", int(here.stopping.is_set())),
-    }
-    text = "".join(
-        f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n{name} {value}\n"
-        for name, (kind, meaning, value) in figures.items()
-    )
+    extensions = current_app.extensions
+    text = figures.text(services(), extensions["deepevent.tail"], extensions["deepevent.requests"])
     return Response(text, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 @noun.route("GET", "/openapi.json", role="any", summary="This description", answers={200: "OpenAPI 3.1"})
 def openapi_json() -> Response:
     """The API's description."""
-    return answer(openapi.document(current_app.extensions["deepevent.routes"].values()))
+    return answer(openapi.document(current_app.extensions["deepevent.routes"].values(), request.script_root))
 
 
 docs = Noun("docs", prefix="")
@@ -71,5 +60,5 @@ docs = Noun("docs", prefix="")
 @docs.route("GET", "/api/docs", role="any", summary="This description as a page", answers={200: "a page"})
 def docs_page() -> Response:
     """The API's description as a page."""
-    text = openapi.page(current_app.extensions["deepevent.routes"].values())
+    text = openapi.page(current_app.extensions["deepevent.routes"].values(), request.script_root)
     return Response(text, 200, {"Content-Type": "text/html; charset=utf-8"})

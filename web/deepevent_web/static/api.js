@@ -2,8 +2,9 @@
  * Every HTTP request of the dashboard. The only module that calls fetch().
  * It knows paths, headers and the shape of errors, and nothing of what is shown.
  */
+import { placed } from "./base.js";
 
-const BASE = "/api/v1";
+const BASE = placed("/api/v1");
 let unauthorised = () => {};
 
 /** An RFC 9457 answer of the server, or a server that did not answer (`status` 0). */
@@ -68,6 +69,8 @@ const id = encodeURIComponent;
 export const getSession = () => json("GET", "/session");
 /** Turn a one-time code into a session cookie. @param {string} code */
 export const signIn = (code) => request("POST", "/session", { body: { code } });
+/** The newest lines of the audit log first. @param {{limit?: number, before?: number}} values */
+export const getAudit = (values) => json("GET", `/audit${query(values)}`);
 /** End the session. */
 export const signOut = () => request("DELETE", "/session");
 /** @returns {Promise<{code: string, url: string, expires: number}>} a new sign-in link */
@@ -105,7 +108,7 @@ export const stopRun = (run) => request("POST", `/runs/${id(run)}/stop`);
 export const getMetrics = (run) => json("GET", `/runs/${id(run)}/metrics`);
 /** @param {string[]} runs */
 export const compareRuns = (runs) => json("GET", `/compare${query({ runs: runs.join(",") })}`);
-/** @param {string} run @param {{kind?: string, name?: string, limit?: number, cursor?: string}} values */
+/** @param {string} run @param {{kind?: string, name?: string, blob?: string, until?: number, order?: "newest", limit?: number, cursor?: string}} values */
 export const getMedia = (run, values, signal) => json("GET", `/runs/${id(run)}/media${query(values)}`, { signal });
 /** @param {string} run @param {{after?: number, limit?: number, search?: string}} values */
 export const getLogs = (run, values, signal) => json("GET", `/runs/${id(run)}/logs${query(values)}`, { signal });
@@ -116,8 +119,21 @@ export const getText = async (sha256, signal) => (await request("GET", `/blobs/$
 /** @param {string} run */
 export const getArtifacts = (run) => json("GET", `/runs/${id(run)}/artifacts`);
 
+/** Saved views by name. */
+export const listViews = () => json("GET", "/views");
+/** @param {{name: string, address: string}} view @returns {Promise<object>} the View */
+export const createView = (view) => json("POST", "/views", { body: view });
+/** @param {string} view @param {{name?: string, address?: string}} changes */
+export const patchView = (view, changes) => json("PATCH", `/views/${id(view)}`, { body: changes });
+/** @param {string} view */
+export const deleteView = (view) => request("DELETE", `/views/${id(view)}`);
+
 /** The newest jobs first. @param {{state?: string, limit?: number, before?: number}} values */
 export const listJobs = (values) => json("GET", `/jobs${query(values)}`);
+/** One job with its attempts and history. @param {number} job */
+export const getJob = (job) => json("GET", `/jobs/${id(job)}`);
+/** @param {number} job @param {{priority: number}} changes @returns {Promise<object>} the Job */
+export const patchJob = (job, changes) => json("PATCH", `/jobs/${id(job)}`, { body: changes });
 /** @param {object} job recipe, parameters and what else docs/api.md names @returns {Promise<object>} the Job */
 export const createJob = (job) => json("POST", "/jobs", { body: job });
 /** @param {number} job @returns {Promise<object>} the Job */
@@ -126,6 +142,22 @@ export const stopJob = (job) => json("POST", `/jobs/${id(job)}/stop`);
 export const requeueJob = (job) => json("POST", `/jobs/${id(job)}/requeue`);
 /** @param {boolean} paused */
 export const setPaused = (paused) => json("PUT", "/queue", { body: { paused } });
+/** The newest sweeps first. @param {{limit?: number, before?: number}} values */
+export const listSweeps = (values) => json("GET", `/sweeps${query(values)}`);
+/** One sweep with its trials. @param {string|number} sweep */
+export const getSweep = (sweep) => json("GET", `/sweeps/${id(sweep)}`);
+/** @param {string|number} sweep @returns {Promise<{importance: Record<string, number>}>} */
+export const getImportance = (sweep) => json("GET", `/sweeps/${id(sweep)}/importance`);
+/** @param {object} body as docs/api.md names @returns {Promise<object>} the Sweep */
+export const createSweep = (body) => json("POST", "/sweeps", { body });
+/** @param {number} sweep @param {{n_trials?: number, concurrency?: number}} changes */
+export const patchSweep = (sweep, changes) => json("PATCH", `/sweeps/${id(sweep)}`, { body: changes });
+/** @param {number} sweep */
+export const stopSweep = (sweep) => json("POST", `/sweeps/${id(sweep)}/stop`);
+/** @param {number} sweep @param {object} parameters @returns {Promise<object>} the Trial */
+export const addTrial = (sweep, parameters) => json("POST", `/sweeps/${id(sweep)}/trials`, { body: { parameters } });
+/** @param {string} agent @param {boolean} draining whether it shall take no new jobs @returns {Promise<object>} the Agent */
+export const drainAgent = (agent, draining) => json("PATCH", `/agents/${id(agent)}`, { body: { draining } });
 export const listAgents = () => json("GET", "/agents");
 export const listRecipes = () => json("GET", "/recipes");
 
@@ -138,7 +170,7 @@ export const downloadURL = (sha256, name) => `${BASE}/blobs/${id(sha256)}${query
 /**
  * Read many curves at once as typed arrays.
  * @param {{queries: {run: string, metric: string, rank?: number}[], x: string, from?: number, to?: number,
- *          pixels?: number, smoothing?: {kind: "ema", weight: number}}} question
+ *          pixels?: number, smoothing?: {kind: "ema", weight: number}|{kind: "mean"|"median", window: number}}} question
  * @returns {Promise<{revision: number, curves: object[]}>} each curve with its columns as Float64Arrays by name
  */
 export async function readCurves(question) {
@@ -155,4 +187,22 @@ export async function readCurves(question) {
     }
   }
   return header;
+}
+
+/**
+ * Points as they were logged, in order of arrival.
+ * @param {string} run @param {string} metric @param {number} rank @param {number} after leave out so many
+ * @returns {Promise<{step: BigInt64Array, time: Float64Array, value: Float64Array}>}
+ */
+export async function readPoints(run, metric, rank, after) {
+  const answer = await request("GET", `/runs/${id(run)}/points${query({ metric, rank, after })}`, { accept: "application/octet-stream" });
+  const buffer = await answer.arrayBuffer();
+  const headerLength = new DataView(buffer).getUint32(0, true);
+  const { length } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, headerLength)));
+  const offset = Math.ceil((4 + headerLength) / 8) * 8;
+  return {
+    step: new BigInt64Array(buffer, offset, length),
+    time: new Float64Array(buffer, offset + 8 * length, length),
+    value: new Float64Array(buffer, offset + 16 * length, length),
+  };
 }

@@ -33,8 +33,8 @@ export function holdUntil(watching) {
 /** @param {string} run @param {string} metric @param {number} rank */
 export const seriesKey = (run, metric, rank = 0) => `${run}\n${metric}\n${rank}`;
 
-/** @param {{x: string, from?: number, to?: number, weight?: number, pixels: number}} view */
-const viewKey = (view) => `${view.x}|${view.from ?? ""}|${view.to ?? ""}|${view.weight || 0}`;
+/** @param {{x: string, from?: number, to?: number, smoothing?: object|null, pixels: number}} view */
+const viewKey = (view) => `${view.x}|${view.from ?? ""}|${view.to ?? ""}|${view.smoothing ? JSON.stringify(view.smoothing) : ""}`;
 
 /**
  * Hear of changed curves.
@@ -52,7 +52,7 @@ function changed(key, series) {
 
 /**
  * The curves of a view, fetching those that are not here yet.
- * @param {{x: string, from?: number, to?: number, weight?: number, pixels: number}} view
+ * @param {{x: string, from?: number, to?: number, smoothing?: object|null, pixels: number}} view
  * @param {{run: string, metric: string, rank: number}[]} wanted
  * @returns {{key: string, curves: object[]}} curves in the order asked for; `ready` says whether data is there
  */
@@ -119,7 +119,7 @@ export function refetchAll() {
 function emptyCurve(series) {
   return {
     ...series, ready: false, error: null, fetching: false, pending: [], appended: 0, n: 0, thinned: false,
-    x: [], step: [], value: [], smooth: null, nonfinite: [], nNonfinite: 0,
+    x: [], step: [], value: [], smooth: null, mean: null, nonfinite: [], nNonfinite: 0,
   };
 }
 
@@ -147,14 +147,14 @@ async function fetchWaiting(held) {
   }
   const generations = names.map((name) => held.curves.get(name).generation);
   if (held.waiting.size) held.timer = setTimeout(() => fetchWaiting(held), 0);
-  const { x, from, to, pixels, weight } = held.view;
+  const { x, from, to, pixels, smoothing } = held.view;
   const queries = names.map((name) => {
     const { run, metric, rank } = held.curves.get(name);
     return { run, metric, rank };
   });
   const question = { queries, x, pixels };
   if (from !== undefined) Object.assign(question, { from, to });
-  if (weight) question.smoothing = { kind: "ema", weight };
+  if (smoothing) question.smoothing = smoothing;
   let answer = null;
   let error = null;
   try {
@@ -190,6 +190,7 @@ function accept(held, name, curve, answer) {
       step: Array.from(answer.data.step),
       value: Array.from(answer.data.value),
       smooth: answer.data.smooth ? Array.from(answer.data.smooth) : null,
+      mean: answer.data.mean ? Array.from(answer.data.mean) : null,
       nonfinite: answer.nonfinite.map((mark) => ({ x: Number(mark.x), step: Number(mark.step), value: String(mark.value) })),
       nNonfinite: answer.n_nonfinite,
     });
@@ -236,7 +237,7 @@ function apply(held, name, curve, delta) {
   const skip = curve.n - delta.index;
   if (skip >= delta.n) return false;
   curve.n = delta.index + delta.n;
-  const { x, to, from, weight } = held.view;
+  const { x, to, from, smoothing } = held.view;
   if (x === "epoch" || x === "relative") {
     ask(held, name, REFETCH_MS); // the server knows these axes; the page does not guess them
     return false;
@@ -246,7 +247,7 @@ function apply(held, name, curve, delta) {
     if (to !== undefined && (at > to || at < from)) continue;
     insert(curve, at, delta.step[i], delta.value[i]);
   }
-  if (weight || curve.appended > MOST_APPENDED) ask(held, name, REFETCH_MS);
+  if (smoothing || curve.appended > MOST_APPENDED) ask(held, name, REFETCH_MS);
   return true;
 }
 
@@ -262,6 +263,7 @@ function insert(curve, x, step, value) {
     curve.step.push(step);
     curve.value.push(value);
     curve.smooth?.push(NaN);
+    curve.mean?.push(value); // until the next fetch it stands for itself
     return;
   }
   // A step that goes back or repeats: the newest value of a step is the one that is shown.
@@ -277,4 +279,5 @@ function insert(curve, x, step, value) {
   curve.step.splice(low, same ? 1 : 0, step);
   curve.value.splice(low, same ? 1 : 0, value);
   curve.smooth?.splice(low, same ? 1 : 0, NaN);
+  curve.mean?.splice(low, same ? 1 : 0, value);
 }

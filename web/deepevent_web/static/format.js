@@ -7,6 +7,13 @@ export function number(value) {
   return value === null || value === undefined ? null : Number(value);
 }
 
+/** Making one of these costs far more than using it. */
+const numbers = new Map();
+function fixed(v, digits) {
+  if (!numbers.has(digits)) numbers.set(digits, new Intl.NumberFormat("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return numbers.get(digits).format(v);
+}
+
 /** A metric's value with the digits that matter. @param {number|string|null|undefined} raw */
 export function value(raw) {
   const v = number(raw);
@@ -15,10 +22,10 @@ export function value(raw) {
   if (!Number.isFinite(v)) return v > 0 ? "+Inf" : "−Inf";
   const size = Math.abs(v);
   if (v === 0) return "0";
-  if (size >= 1e7 || size < 1e-3) return v.toExponential(2).replace("-", "−").replace("e−", "e−").replace("e+", "e");
-  if (Number.isInteger(v)) return v.toLocaleString("en-GB").replace("-", "−");
+  if (size >= 1e7 || size < 1e-3) return v.toExponential(2).replaceAll("-", "−").replace("e+", "e");
+  if (Number.isInteger(v)) return fixed(v, 0).replace("-", "−");
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 4;
-  return v.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
+  return fixed(v, digits).replace("-", "−");
 }
 
 /** A whole number with thousands set apart. @param {number|null|undefined} n */
@@ -46,12 +53,14 @@ export function ago(time, now) {
   return new Date(time * 1000).toISOString().slice(0, 10);
 }
 
+const moments = new Intl.DateTimeFormat("en-GB", {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
+});
+
 /** A time in full, in the reader's own zone. @param {number|null|undefined} time */
 export function moment(time) {
   if (time === null || time === undefined) return "–";
-  return new Date(time * 1000).toLocaleString("en-GB", {
-    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  });
+  return moments.format(time * 1000);
 }
 
 /** Bytes. @param {number} n */

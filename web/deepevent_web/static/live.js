@@ -5,6 +5,7 @@
 import { io } from "socket.io-client";
 import * as curves from "./curves.js";
 import { getSession } from "./api.js";
+import { placed } from "./base.js";
 import { goToSignIn } from "./router.js";
 import { applyPoints, applyRuns, catchUp, loadRuns } from "./run_list.js";
 import { mergeSparks } from "./sparks.js";
@@ -30,7 +31,7 @@ const seconds = () => Date.now() / 1000;
 export function connect() {
   if (socket) return;
   curves.holdUntil(new Promise((resolve) => (firstWatch = resolve)));
-  socket = io({ transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
+  socket = io({ path: placed("/socket.io"), transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 4000, randomizationFactor: 0.5 });
   socket.on("connect", () => {
     connection.value = { phase: "live", since: seconds() };
     sendWatch(true);
@@ -62,7 +63,7 @@ export function connect() {
     applyRuns(event);
   });
   // These go to everybody and say nothing about points: the cursor of what is watched stays where it is.
-  for (const name of ["job", "agents"]) {
+  for (const name of ["job", "agents", "sweep"]) {
     socket.on(name, (event) => {
       for (const listener of queueListeners) listener(name, event);
     });
@@ -97,7 +98,7 @@ export function watch(runs) {
   if (socket?.connected) curves.holdUntil(sendWatch());
 }
 
-/** Hear of jobs and agents. @param {(name: "job"|"agents", event: object) => void} listener @returns {() => void} */
+/** Hear of jobs, agents and sweeps. @param {(name: "job"|"agents"|"sweep", event: object) => void} listener @returns {() => void} */
 export function onQueue(listener) {
   queueListeners.add(listener);
   return () => queueListeners.delete(listener);

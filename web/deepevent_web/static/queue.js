@@ -50,6 +50,7 @@ export function followQueue() {
   loadQueue();
   const deaf = onQueue((name, event) => {
     if (name === "job") return update({ jobs: join(queue.value.jobs, event.jobs) });
+    if (name !== "agents") return undefined;
     update({ agents: event.agents, paused: event.paused });
     return api.listRecipes().then(({ recipes }) => update({ recipes }), () => {}); // the next event asks again
   });

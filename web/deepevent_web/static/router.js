@@ -3,15 +3,17 @@
  * This module reads it into one signal and writes it back. It knows no page's meaning.
  */
 import { signal } from "@preact/signals";
+import { inside, placed } from "./base.js";
 
 /** @type {import("@preact/signals").Signal<{page: string, run: string|null, params: Record<string, string>}>} */
 export const route = signal(parse());
 
 function parse() {
-  const parts = location.pathname.split("/").filter(Boolean);
+  const parts = inside(location.pathname).split("/").filter(Boolean);
   const params = Object.fromEntries(new URLSearchParams(location.search));
   if (parts.length === 0) return { page: "runs", run: null, params };
   if (parts[0] === "runs" && parts.length === 2) return { page: "run", run: decodeURIComponent(parts[1]), params };
+  if (parts[0] === "sweeps" && parts.length === 2) return { page: "sweep", run: null, sweep: decodeURIComponent(parts[1]), params };
   const known = ["compare", "detections", "jobs", "settings", "signin"];
   if (parts.length === 1 && known.includes(parts[0])) return { page: parts[0], run: null, params };
   return { page: "unknown", run: null, params };
@@ -33,7 +35,7 @@ export function href(path, params = {}) {
 
 /** Go to another page. @param {string} url */
 export function navigate(url) {
-  history.pushState(null, "", url);
+  history.pushState(null, "", placed(url));
   route.value = parse();
   window.scrollTo(0, 0);
 }
@@ -58,7 +60,7 @@ export function param(name, fallback = "") {
 /** To the sign-in page, which comes back to where we are. */
 export function goToSignIn() {
   if (route.value.page === "signin") return;
-  navigate(href("/signin", { next: location.pathname + location.search }));
+  navigate(href("/signin", { next: inside(location.pathname) + location.search }));
 }
 
 /** Follow links inside the page without loading it again. */
@@ -69,8 +71,8 @@ export function startRouter() {
     const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
     if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
     const url = new URL(link.href);
-    if (url.origin !== location.origin || url.pathname.startsWith("/api/")) return;
+    if (url.origin !== location.origin || inside(url.pathname).startsWith("/api/")) return;
     event.preventDefault();
-    navigate(url.pathname + url.search);
+    navigate(inside(url.pathname) + url.search);
   });
 }

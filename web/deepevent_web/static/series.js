@@ -1,69 +1,96 @@
 /**
- * From curves to what a chart draws: traces with their styles, marks of non-finite values, the best value for the
- * title. Training is thin and dotted, validation solid; under smoothing the raw curve stays faint behind.
- * It knows Plotly's trace format and no DOM.
+ * From curves to what a chart draws: traces with their styles, marks of non-finite values, and the range of y.
+ * Training is thin and dotted, validation solid; under smoothing the raw curve stays faint behind, and a thinned
+ * curve is the mean of each bin before a band of all its points. It knows Plotly's trace format and no DOM.
  */
-import { direction } from "./metrics.js";
-import { escapeName } from "./components/chart.js";
-import { cut, number } from "./format.js";
+import { bins, clip, outline } from "./envelope.js";
+import { cut } from "./format.js";
 
 const MOST_MARKS = 200;
 const MOST_LABELS = 6;
-const UNIFIED_MOST = 10;
 /** From here on numbers along x are written as 2k, 4k. */
 const SHORT_FROM = 1000;
 /** Room above and below a curve that never changes, as a part of its value. */
 const FLAT_ROOM = 0.1;
 const VARIANT_DASH = ["solid", "longdash", "dashdot", "longdashdot"];
-const AXIS_NAMES = { step: "step", epoch: "epoch", time: "time", relative: "seconds since the start" };
+const RAW_OPACITY = 0.28;
+const BAND_OPACITY = 0.34;
+/** With many lines their bands would hide each other. */
+const CROWD = 6;
+const CROWD_OPACITY = 0.16;
+
+/** Text that Plotly shows as it is: it reads `<b>` and `<a>` in names as HTML. @param {string} text */
+export const escapeName = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /**
- * @param {{curve: object, run: {id: string, name: string}, colour: string, variant: number, role: string}[]} lines
- * @param {{x: string, log: boolean, smoothing: boolean, several: boolean, range?: {from: number, to: number}|null, bad: string, panel: string}} view
- * @returns {{traces: object[], layout: object, hidden: number}} hidden: values a logarithmic axis cannot show
+ * @typedef {{curve: object, run: {id: string, name: string}, colour: string, variant: number, role: string}} Line
+ * @param {Line[]} lines
+ * @param {{x: string, log: boolean, smoothing: boolean, clip: boolean, several: boolean, zoom: object|null, bad: string, warn: string, panel: string}} view
+ * @returns {{traces: object[], layout: object, drawn: object[], clipped: object|null}} drawn: what the cursor reads, one per line
  */
 export function chartData(lines, view) {
-  const raw = [];
-  const main = [];
-  const marks = [];
-  let hidden = 0;
-  view = { ...view, unified: lines.length <= UNIFIED_MOST };
-  // Plotly counts a date axis in milliseconds.
-  if (view.range && view.x === "time") view.range = { from: view.range.from * 1000, to: view.range.to * 1000 };
-  for (const line of lines) {
-    const { curve, run, colour } = line;
-    if (!curve.ready) continue;
+  const layers = { back: [], main: [], marks: [] };
+  const drawn = [];
+  const scale = view.x === "time" ? 1000 : 1; // Plotly counts a date axis in milliseconds
+  const ready = lines.filter(({ curve }) => curve.ready);
+  for (const line of ready) {
+    const { curve } = line;
     const name = escapeName(label(line, view.several));
-    const x = view.x === "time" ? curve.x.map((t) => t * 1000) : curve.x;
-    const meta = { run: run.id, metric: curve.metric, rank: curve.rank };
-    const smooth = view.smoothing && curve.smooth ? curve.smooth : null;
-    if (view.log) hidden += curve.value.reduce((n, v) => n + (v <= 0 ? 1 : 0), 0);
-    if (smooth) {
-      raw.push({ ...base(name, x, curve.value, { ...meta, role: "raw" }), opacity: 0.28, hoverinfo: "skip", line: { color: colour, width: 1 } });
+    const meta = { run: line.run.id, metric: curve.metric, rank: curve.rank };
+    const shown = shape(curve, view.smoothing);
+    const x = shown.x.map((at) => at * scale);
+    if (shown.behind) {
+      const band = shown.behind === "band";
+      const crowded = ready.length > CROWD;
+      const edge = band ? outline(shown) : curve;
+      layers.back.push({
+        ...base(name, edge.x.map((at) => at * scale), edge.y ?? edge.value, { ...meta, role: band ? "envelope" : "raw" }),
+        opacity: band ? (crowded ? CROWD_OPACITY : BAND_OPACITY) : RAW_OPACITY,
+        fill: band ? "toself" : undefined,
+        line: { color: line.colour, width: 1 },
+      });
     }
-    const single = curve.x.length === 1;
-    main.push({
-      ...base(name, x, smooth || curve.value, { ...meta, role: line.role }),
-      mode: single ? "markers" : "lines",
+    layers.main.push({
+      ...base(name, x, shown.y, { ...meta, role: line.role }),
+      mode: x.length === 1 ? "markers" : "lines",
       line: stroke(line),
-      marker: { color: colour, size: 6, symbol: line.role === "train" ? "circle-open" : "circle" },
-      hovertemplate: view.unified ? "%{y:.5~g}<extra>%{fullData.name}</extra>" : "%{fullData.name}<br>%{x}: <b>%{y:.5~g}</b><extra></extra>",
+      marker: { color: line.colour, size: 6, symbol: line.role === "train" ? "circle-open" : "circle" },
     });
-    if (curve.nonfinite.length) marks.push(mark(line, name, view));
+    drawn.push({ ...line, metric: curve.metric, rank: curve.rank, ...shown, x, name: label(line, view.several) });
+    if (curve.nonfinite.length) layers.marks.push(mark(line, name, view, scale));
   }
-  const layout = {
-    hovermode: view.unified ? "x unified" : "closest",
+  const behind = view.zoom && { from: view.zoom.from, to: view.zoom.to };
+  const clipped = view.clip && view.zoom?.low === undefined ? clip(ready.map(({ curve }) => curve), { range: behind, log: view.log }) : null;
+  if (clipped) layers.marks.push(...arrows(ready, clipped, view, scale));
+  const range = behind && { from: behind.from * scale, to: behind.to * scale };
+  const traces = [...layers.back, ...layers.main, ...layers.marks];
+  return { traces, drawn, clipped, layout: layout(layers, view, range, clipped) };
+}
+
+/** What stands for a curve: its smoothed values before all of them, or its bins' means before their band, or its points. */
+function shape(curve, smoothing) {
+  if (smoothing && curve.smooth) return { x: curve.x, y: curve.smooth, step: curve.step, behind: "raw" };
+  if (!curve.thinned || !curve.mean) return { x: curve.x, y: curve.value, step: curve.step, behind: null };
+  const { x, step, mean, low, high } = bins(curve);
+  return { x, y: mean, step, low, high, behind: "band" };
+}
+
+function layout({ back, main, marks }, view, range, clipped) {
+  const zoomed = view.zoom?.low === undefined ? null : [view.zoom.low, view.zoom.high];
+  const chosen = zoomed ?? (clipped && [clipped.low, clipped.high]);
+  const y = chosen ? { autorange: false, range: view.log ? chosen.map(Math.log10) : chosen } : heights([...back, ...main], view, range);
+  return {
+    // A range that comes from us, not from a drag, holds whenever it changes.
+    uirevision: JSON.stringify([range, chosen, view.log]),
+    hovermode: false,
     xaxis: {
       type: view.x === "time" ? "date" : "linear",
-      tickformat: view.x !== "time" && largest(main, view.range) >= SHORT_FROM ? "~s" : undefined,
-      hoverformat: view.x === "time" ? "%d %b %H:%M:%S" : undefined,
-      unifiedhovertitle: view.x === "time" ? undefined : { text: `${AXIS_NAMES[view.x]} %{x:,}` },
-      ...(view.range ? { range: [view.range.from, view.range.to], autorange: false } : { autorange: true }),
+      tickformat: view.x !== "time" && largest(main, range) >= SHORT_FROM ? "~s" : undefined,
+      ...(range ? { range: [range.from, range.to], autorange: false } : { autorange: true }),
     },
-    yaxis: { type: view.log ? "log" : "linear", dtick: view.log ? "D2" : undefined, ...heights([...raw, ...main], view) },
+    yaxis: { type: view.log ? "log" : "linear", dtick: view.log ? "D2" : undefined, ...y },
+    annotations: marks.filter(({ meta }) => meta.role === "nonfinite").slice(0, MOST_LABELS).map((trace) => labelOf(trace, view)),
   };
-  layout.annotations = marks.slice(0, MOST_LABELS).map((trace) => labelOf(trace, view));
-  return { traces: [...raw, ...main, ...marks], layout, hidden };
 }
 
 /** The largest x that is drawn. */
@@ -73,7 +100,7 @@ function largest(traces, range) {
 }
 
 /** The range of y: Plotly's own, but close around a value that never changes, where Plotly would show one above and one below. */
-function heights(traces, { log, range }) {
+function heights(traces, { log }, range) {
   let only = null;
   for (const { x, y } of traces) {
     for (let i = 0; i < y.length; i += 1) {
@@ -95,7 +122,7 @@ function label({ run, curve, role }, several) {
 }
 
 function base(name, x, y, meta) {
-  return { type: "scatter", mode: "lines", name, x, y, meta, connectgaps: false };
+  return { type: "scatter", mode: "lines", name, x, y, meta, connectgaps: false, hoverinfo: "skip" };
 }
 
 function stroke({ role, colour, variant }) {
@@ -104,19 +131,25 @@ function stroke({ role, colour, variant }) {
 }
 
 /** Triangles where a value was NaN or infinite, at the height of the last finite value before it. */
-function mark(line, name, view) {
+function mark(line, name, view, scale) {
   const { curve, run } = line;
   const shown = curve.nonfinite.slice(0, MOST_MARKS);
-  const y = shown.map(({ x }) => heightBefore(curve, x));
-  const words = shown.map(({ value }) => (value === "NaN" ? "NaN" : value.startsWith("-") ? "−Inf" : "+Inf"));
   return {
-    ...base(name, shown.map(({ x }) => (view.x === "time" ? x * 1000 : x)), y, { run: run.id, metric: curve.metric, rank: curve.rank, role: "nonfinite" }),
+    ...base(name, shown.map(({ x }) => x * scale), shown.map(({ x }) => heightBefore(curve, x)), { run: run.id, metric: curve.metric, rank: curve.rank, role: "nonfinite" }),
     mode: "markers",
     marker: { color: view.bad, size: 9, symbol: "triangle-down" },
-    customdata: words,
+    customdata: shown.map(({ value }) => (value === "NaN" ? "NaN" : value.startsWith("-") ? "−Inf" : "+Inf")),
     cliponaxis: false,
-    hovertemplate: `%{customdata}<extra>%{fullData.name}</extra>`,
   };
+}
+
+/** Small arrows at the edge of the picture over (or under) each point that clipping leaves out. */
+function arrows(lines, { low, high }, view, scale) {
+  const edge = (test, y, symbol) => {
+    const x = lines.flatMap(({ curve }) => curve.x.filter((_, i) => Number.isFinite(curve.value[i]) && test(curve.value[i]))).slice(0, MOST_MARKS);
+    return { ...base("", x.map((at) => at * scale), x.map(() => y), { run: null, metric: null, rank: 0, role: "clipped" }), mode: "markers", cliponaxis: false, marker: { color: view.warn, size: 7, symbol } };
+  };
+  return [edge((v) => v > high, high, "triangle-up"), edge((v) => v < low && (!view.log || v > 0), low, "triangle-down")].filter(({ x }) => x.length);
 }
 
 /** The word over the first mark of a curve, on the panel's colour so that it is legible among lines. */
@@ -132,27 +165,4 @@ function heightBefore(curve, x) {
     if (Number.isFinite(curve.value[i])) height = curve.value[i];
   }
   return height ?? 0;
-}
-
-/**
- * The best value of a chart and whose it is: over validation if there is any, by the metric's own direction.
- * @param {{metric: string, role: string}[]} metrics
- * @param {{id: string, name: string, metrics: Record<string, object>}[]} runs
- * @returns {{value: number, run: object, step: number|null}|null}
- */
-export function best(metrics, runs) {
-  const judged = metrics.some(({ role }) => role === "validation") ? metrics.filter(({ role }) => role === "validation") : metrics;
-  let found = null;
-  for (const { name } of judged) {
-    const better = direction(name);
-    if (!better) continue;
-    for (const run of runs) {
-      const v = number(run.metrics?.[name]?.[better]);
-      if (v === null || !Number.isFinite(v)) continue;
-      if (!found || (better === "min" ? v < found.value : v > found.value)) {
-        found = { value: v, run, step: run.metrics[name][`${better}_step`] ?? null };
-      }
-    }
-  }
-  return found;
 }

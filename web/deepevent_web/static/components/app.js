@@ -2,7 +2,7 @@
  * The frame around every page: navigation, the page that the URL names, keyboard, announcements.
  */
 import { html } from "htm/preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { announcement, startKeys } from "../keys.js";
 import { watch } from "../live.js";
@@ -18,17 +18,19 @@ import { RunPage } from "./run_page.js";
 import { RunsPage } from "./runs_page.js";
 import { SettingsPage } from "./settings_page.js";
 import { SignInPage } from "./signin_page.js";
+import { SweepPage } from "./sweep_page.js";
 import { Toast } from "./toast.js";
 
-const TITLES = { runs: "Runs", run: "Run", compare: "Compare", detections: "Detections", jobs: "Jobs", settings: "Settings", signin: "Sign in" };
+const TITLES = { runs: "Runs", run: "Run", compare: "Compare", detections: "Detections", jobs: "Jobs", sweep: "Sweep", settings: "Settings", signin: "Sign in" };
 
 function Page() {
-  const { page, run } = route.value;
+  const { page, run, sweep } = route.value;
   if (page === "runs") return html`<${RunsPage} />`;
   if (page === "run") return html`<${RunPage} key=${run} id=${run} />`;
   if (page === "compare") return html`<${ComparePage} />`;
   if (page === "detections") return html`<${DetectionsPage} />`;
   if (page === "jobs") return html`<${JobsPage} />`;
+  if (page === "sweep") return html`<${SweepPage} key=${sweep} id=${sweep} />`;
   if (page === "settings") return html`<${SettingsPage} />`;
   return html`<main class="content"><${Empty} title="There is no such page">
     The address may be old. <a href="/">All runs</a> are here.
@@ -38,7 +40,7 @@ function Page() {
 /** The whole dashboard. */
 export function App() {
   const { page } = route.value;
-  useEffect(startKeys, []);
+  useLayoutEffect(startKeys, []); // what can be seen listens already
   useEffect(
     () =>
       effect(() => {

@@ -1,17 +1,16 @@
 /**
- * One Plotly chart. The only module that touches Plotly: loads it after the first paint, draws SVG traces
- * with Plotly.react inside requestAnimationFrame, a few times a second at most, and only what is on screen.
- * Plotly reads `<b>` and `<a>` in names as HTML, so every name is escaped here.
+ * One Plotly chart. The only module that touches Plotly: loads it after the first paint and draws SVG traces with
+ * Plotly.react when pacing.js says so. It also tells where a value stands in the picture, and makes pictures to keep.
  */
 import { html } from "htm/preact";
 import { useEffect, useRef } from "preact/hooks";
+import { effect } from "@preact/signals";
+import { pointer } from "../cursor.js";
+import { ask, withdraw } from "../pacing.js";
+import { hovered } from "../state.js";
 import { token } from "../theme.js";
 
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: false, scrollZoom: false, staticPlot: false };
-const LEAST_INTERVAL_MS = 120;
-/** A chart may spend at most a third of the time drawing, and all charts together this much of a frame. */
-const COST_FACTOR = 2;
-const FRAME_BUDGET_MS = 40;
 /** What is left of the other runs' lines while one run is pointed at. */
 const FADED = 0.16;
 /** As many labels on an axis as have room beside each other. */
@@ -19,12 +18,14 @@ const TICK_PX = 52;
 const DATE_PX = 84;
 const LEAST_TICKS = 2;
 const MOST_TICKS = 6;
+const MARGIN = { l: 46, r: 10, t: 6, b: 26 };
+/** Drawn when so near to the screen. */
+const NEAR = "80px";
+const PICTURE = { width: 960, height: 540, scale: 2 };
 
 let plotly = null;
 /** Charts on the page: Map of the DOM node to what is drawn in it. */
 const charts = new Map();
-const queue = new Set();
-let frame = null;
 
 function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
@@ -41,61 +42,36 @@ function loadPlotly() {
   return plotly;
 }
 
-/** Text that Plotly shows as it is. @param {string} text */
-export const escapeName = (text) =>
-  text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-
 /** Every drawn chart with the data that Plotly holds, for tests and the console. */
 export function openCharts() {
   return [...charts].map(([node, chart]) => ({
     key: chart.key,
+    visible: chart.visible,
+    draws: chart.draws,
     range: node._fullLayout?.xaxis?.range,
+    heights: node._fullLayout?.yaxis?.range,
     traces: (node.data || []).map((trace) => ({
       name: trace.name, ...trace.meta, x: Array.from(trace.x), y: Array.from(trace.y), dash: trace.line?.dash, mode: trace.mode,
     })),
   }));
 }
 
-/** Ask for a chart to be drawn with the newest data, as soon as its turn comes. */
-function request(node) {
-  queue.add(node);
-  frame ??= requestAnimationFrame(drawFrame);
-}
-
-function drawFrame() {
-  frame = null;
-  const start = performance.now();
-  for (const node of [...queue]) {
-    const chart = charts.get(node);
-    if (!chart) queue.delete(node);
-    if (!chart?.visible || !chart.Plotly || start < chart.notBefore) continue;
-    queue.delete(node);
-    draw(node, chart);
-    if (performance.now() - start > FRAME_BUDGET_MS) break;
-  }
-  if (queue.size && [...queue].some((node) => charts.get(node)?.visible && charts.get(node)?.Plotly)) {
-    frame = requestAnimationFrame(drawFrame);
-  }
-}
-
 function draw(node, chart) {
-  const begun = performance.now();
   const { traces, layout } = chart.build();
-  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis(node.clientWidth / (layout.xaxis.type === "date" ? DATE_PX : TICK_PX)), ...layout.xaxis }, yaxis: { ...axis(MOST_TICKS), ...layout.yaxis } }, CONFIG);
+  const width = node.clientWidth / (layout.xaxis.type === "date" ? DATE_PX : TICK_PX);
+  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis(width), ...layout.xaxis }, yaxis: { ...axis(MOST_TICKS), ...layout.yaxis } }, CONFIG);
   if (!chart.listening) listen(node, chart);
-  highlight(node, chart.highlighted);
-  const cost = performance.now() - begun;
-  chart.notBefore = performance.now() + Math.max(LEAST_INTERVAL_MS, cost * COST_FACTOR);
-  chart.onDrawn?.(traces);
+  if (hovered.value !== null) highlight(node, hovered.value);
+  chart.draws += 1;
+  chart.onDrawn?.();
 }
 
 function baseLayout(node) {
   return {
     width: node.clientWidth, height: node.clientHeight, autosize: false,
-    margin: { l: 46, r: 10, t: 6, b: 26 }, showlegend: false, uirevision: "kept", dragmode: "zoom",
+    margin: MARGIN, showlegend: false, dragmode: "zoom",
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: token("--font"), size: 11, color: token("--dim") },
-    hoverlabel: { bgcolor: token("--panel"), bordercolor: token("--line"), font: { family: token("--font"), size: 12, color: token("--text") }, namelength: -1 },
   };
 }
 
@@ -110,14 +86,20 @@ function axis(nTicks) {
 function listen(node, chart) {
   chart.listening = true;
   node.on("plotly_relayout", (change) => {
-    const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0];
-    const to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1];
-    if (from !== undefined) chart.onZoom?.({ from, to });
+    const ends = (name) => {
+      const from = change[`${name}.range[0]`] ?? change[`${name}.range`]?.[0];
+      const to = change[`${name}.range[1]`] ?? change[`${name}.range`]?.[1];
+      return from === undefined ? null : [from, to];
+    };
+    const [x, y] = [ends("xaxis"), ends("yaxis")];
+    if (!x && !y) return;
+    const { xaxis, yaxis } = node._fullLayout;
+    const number = (at, value) => (at.type === "date" ? at.d2c(value) : Number(value));
+    const [from, to] = (x ?? xaxis.range).map((value) => number(xaxis, value));
+    const [low, high] = (y ?? []).map((value) => (yaxis.type === "log" ? 10 ** value : Number(value)));
+    chart.onZoom?.({ from, to, ...(y ? { low, high } : {}) });
   });
   node.on("plotly_doubleclick", () => chart.onZoom?.(null));
-  // With one label for all lines no single run is meant.
-  node.on("plotly_hover", ({ points }) => chart.onHover?.(points.length === 1 ? points[0].data.meta.run : null));
-  node.on("plotly_unhover", () => chart.onHover?.(null));
 }
 
 /** Fade every other run's lines: a style on the drawn groups, far cheaper than drawing again. */
@@ -131,52 +113,128 @@ function highlight(node, run) {
   });
 }
 
+/** A picture of the chart as it is seen, with its title and a legend. @returns {Promise<string>} a data: address */
+async function picture(node, chart, format, title) {
+  const { data, layout } = node;
+  const main = (trace) => ["train", "validation", "single"].includes(trace.meta.role);
+  const figure = {
+    data: data.map((trace) => ({ ...trace, showlegend: main(trace) })),
+    layout: {
+      ...layout, ...PICTURE, autosize: false, showlegend: true, margin: { l: 64, r: 24, t: 48, b: 44 },
+      title: { text: title, font: { size: 15, color: token("--text") }, x: 0.02, xanchor: "left" },
+      paper_bgcolor: token("--panel"), plot_bgcolor: token("--panel"), legend: { font: { color: token("--text") } },
+    },
+  };
+  return chart.Plotly.toImage(figure, { format, ...PICTURE });
+}
+
+/** What others may ask of a drawn chart. */
+function handleOf(node, chart) {
+  const axes = () => (chart.listening ? node._fullLayout : null);
+  return {
+    redraw: () => ask(chart),
+    visible: () => chart.visible,
+    /** Pixels from the node's left edge, or null outside of what is drawn. */
+    place: (x) => {
+      const at = axes()?.xaxis;
+      const px = at ? at._offset + at.c2p(x) : null;
+      return px === null || px < at._offset - 1 || px > at._offset + at._length + 1 ? null : px;
+    },
+    toPixel: (x) => axes()?.xaxis.c2p(x) ?? NaN,
+    height: (y) => (axes() ? axes().yaxis._offset + axes().yaxis.d2p(y) : NaN),
+    picture: (format, title) => picture(node, chart, format, title),
+  };
+}
+
+/** Tell where the pointer is, at most once a frame. */
+function follow(node, chart) {
+  let waiting = null;
+  const tell = () => {
+    const { x, y } = waiting;
+    waiting = null;
+    if (!chart.listening || chart.held) return;
+    const { xaxis } = node._fullLayout;
+    const frame = node.getBoundingClientRect();
+    const at = x - frame.left - xaxis._offset;
+    const inside = at >= 0 && at <= xaxis._length && y >= frame.top && y <= frame.bottom;
+    if (inside) pointer.value = { x: xaxis.p2c(at), axis: chart.axis, chart: chart.key, y: y - frame.top };
+    else if (pointer.value?.chart === chart.key) pointer.value = null;
+  };
+  node.addEventListener("pointermove", (event) => {
+    if (waiting === null) requestAnimationFrame(tell);
+    waiting = { x: event.clientX, y: event.clientY };
+  });
+  node.addEventListener("pointerleave", () => {
+    if (pointer.value?.chart === chart.key) pointer.value = null;
+    hovered.value = null;
+  });
+  // While a range is dragged the picture must hold still.
+  node.addEventListener("pointerdown", () => {
+    chart.held = true;
+    const release = () => {
+      chart.held = false;
+      ask(chart);
+      removeEventListener("pointerup", release, true);
+      removeEventListener("pointercancel", release, true);
+    };
+    addEventListener("pointerup", release, true);
+    addEventListener("pointercancel", release, true);
+  });
+}
+
 /**
- * @param {{key: string, label: string, version: unknown, build: () => {traces: object[], layout: object},
- *   onZoom?: (range: {from: number, to: number}|null) => void, onHover?: (run: string|null) => void,
- *   onVisible?: (visible: boolean) => void, onDrawn?: (traces: object[]) => void, onFail?: (error: Error) => void,
- *   highlighted: string|null}} props `version` changes whenever `build` would give something else
+ * @param {{key_: string, axis_: string, label: string, version: unknown, build: () => {traces: object[], layout: object},
+ *   onZoom?: (range: {from: number, to: number, low?: number, high?: number}|null) => void,
+ *   onVisible?: (visible: boolean) => void, onDrawn?: () => void, onFail?: (error: Error) => void,
+ *   handle: {current: object|null}}} props `version` changes whenever somebody's wish changes what `build` gives; for
+ *   live points `handle.current.redraw()` is enough
  */
-export function Chart({ key_, label, version, build, onZoom, onHover, onVisible, onDrawn, onFail, highlighted }) {
+export function Chart({ key_, axis_, label, version, build, onZoom, onVisible, onDrawn, onFail, handle }) {
   const holder = useRef(null);
-  const chart = useRef({ visible: false, notBefore: 0, Plotly: null });
-  Object.assign(chart.current, { key: key_, build, onZoom, onHover, onDrawn, highlighted });
+  const chart = useRef({ visible: false, Plotly: null, draws: 0, held: false });
+  Object.assign(chart.current, { key: key_, axis: axis_, build, onZoom, onDrawn });
 
   useEffect(() => {
     const node = holder.current;
     const mine = chart.current;
+    mine.ready = () => mine.visible && mine.Plotly !== null && !mine.held;
+    mine.draw = () => draw(node, mine);
+    handle.current = handleOf(node, mine);
     charts.set(node, mine);
+    follow(node, mine);
     const seen = new IntersectionObserver(
       ([entry]) => {
         mine.visible = entry.isIntersecting;
         onVisible?.(mine.visible);
-        if (mine.visible) request(node);
+        if (mine.visible) ask(mine, { urgent: true });
       },
-      { rootMargin: "160px" },
+      { rootMargin: NEAR },
     );
     seen.observe(node);
-    const sized = new ResizeObserver(() => mine.listening && request(node));
+    const sized = new ResizeObserver(() => mine.listening && ask(mine, { urgent: true }));
     sized.observe(node);
+    const unlit = effect(() => {
+      const run = hovered.value;
+      if (mine.listening && mine.visible) highlight(node, run);
+    });
     loadPlotly().then(
       (Plotly) => {
         mine.Plotly = Plotly;
-        request(node);
+        ask(mine, { urgent: true });
       },
       (error) => onFail?.(error),
     );
     return () => {
       seen.disconnect();
       sized.disconnect();
+      unlit();
       charts.delete(node);
-      queue.delete(node);
+      withdraw(mine);
       if (mine.listening) mine.Plotly.purge(node);
     };
   }, []);
 
-  useEffect(() => request(holder.current), [version]);
-  useEffect(() => {
-    if (chart.current.listening) highlight(holder.current, highlighted);
-  }, [highlighted]);
+  useEffect(() => ask(chart.current, { urgent: true }), [version]);
 
   return html`<div class="plot" role="img" aria-label=${label} ref=${holder}></div>`;
 }

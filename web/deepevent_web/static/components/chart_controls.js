@@ -1,39 +1,40 @@
 /** One line over the charts: which charts, which axis, how smooth, which scale. All of it in the URL. */
 import { html } from "htm/preact";
-import { param, setParams } from "../router.js";
+import { AXES, MOST_WEIGHT, WINDOWS, chartSettings, firstOf, writeSmoothing } from "../chart_view.js";
+import { setParams } from "../router.js";
+import { ViewsMenu } from "./views_menu.js";
 
-const AXES = ["step", "epoch", "time", "relative"];
-const MOST_SMOOTHING = 0.99;
+const KINDS = [["none", "none"], ["ema", "exponential"], ["mean", "rolling mean"], ["median", "rolling median"]];
 
-/** The chart settings as the URL has them. */
-export function chartSettings() {
-  const x = param("x", "step");
-  const smooth = Number(param("smooth", "0"));
-  return {
-    x: AXES.includes(x) ? x : "step",
-    weight: smooth > 0 && smooth <= MOST_SMOOTHING ? smooth : 0,
-    log: param("scale") === "log",
-    flipped: new Set(param("flip").split("\n").filter(Boolean)),
-    paired: param("pair", "1") !== "0",
-    search: param("charts"),
-  };
+function Smoothing({ smoothing }) {
+  const write = (next) => setParams({ smooth: writeSmoothing(next) });
+  const kind = smoothing?.kind ?? "none";
+  return html`<span class="control">
+    <label class="control">smoothing
+      <select value=${kind} onChange=${(e) => write(firstOf(e.target.value))}>${KINDS.map(([key, text]) => html`<option value=${key}>${text}</option>`)}</select>
+    </label>
+    ${kind === "ema" ? html`<input type="range" aria-label="weight of the past" min="0.01" max=${MOST_WEIGHT} step="0.01" value=${smoothing.weight} onInput=${(e) => write({ kind, weight: Number(e.target.value) })} /><output>${smoothing.weight.toFixed(2)}</output>` : null}
+    ${kind === "mean" || kind === "median" ? html`<label class="control"><select aria-label="points in the window" value=${smoothing.window} onChange=${(e) => write({ kind, window: Number(e.target.value) })}>
+      ${[...new Set([...WINDOWS, smoothing.window])].sort((a, b) => a - b).map((n) => html`<option value=${n}>${n}</option>`)}</select> points</label>` : null}
+  </span>`;
 }
 
-/** @returns the line of controls */
-export function ChartControls() {
-  const { x, weight, log, paired, search } = chartSettings();
+/** @param {{views?: boolean}} props `views`: whether the saved views stand at its end */
+export function ChartControls({ views = true }) {
+  const { x, smoothing, log, paired, search, clip, linked } = chartSettings();
+  const box = (text, on, changes, title) => html`<label class="control" title=${title}><input type="checkbox" checked=${on} onChange=${(e) => setParams(changes(e.target.checked))} />${text}</label>`;
   return html`<div class="controls" role="toolbar" aria-label="Chart settings">
     <input class="field" type="search" aria-label="Find charts" placeholder="find charts" value=${search} onInput=${(e) => setParams({ charts: e.target.value || null })} />
     <label class="control">x
-      <select value=${x} onChange=${(e) => setParams({ x: e.target.value === "step" ? null : e.target.value })}>
+      <select value=${x} onChange=${(e) => setParams({ x: e.target.value === "step" ? null : e.target.value, zoom: null })}>
         ${AXES.map((axis) => html`<option value=${axis}>${axis}</option>`)}
       </select>
     </label>
-    <label class="control">smoothing
-      <input type="range" min="0" max=${MOST_SMOOTHING} step="0.01" value=${weight} onInput=${(e) => setParams({ smooth: Number(e.target.value) || null })} />
-      <output>${weight.toFixed(2)}</output>
-    </label>
-    <label class="control"><input type="checkbox" checked=${log} onChange=${(e) => setParams({ scale: e.target.checked ? "log" : null, flip: null })} />log scale</label>
-    <label class="control"><input type="checkbox" checked=${paired} onChange=${(e) => setParams({ pair: e.target.checked ? null : "0" })} />train with val</label>
+    <${Smoothing} smoothing=${smoothing} />
+    ${box("log scale", log, (on) => ({ scale: on ? "log" : null, flip: null, zoom: null }))}
+    ${box("clip outliers", clip, (on) => ({ clip: on ? "1" : null }), "leave out what spoils the range of y; each chart says how much")}
+    ${box("zoom together", linked, (on) => ({ link: on ? "1" : null, zoom: null }), "a range that is dragged in one chart holds for all")}
+    ${box("train with val", paired, (on) => ({ pair: on ? null : "0" }))}
+    ${views ? html`<${ViewsMenu} />` : null}
   </div>`;
 }

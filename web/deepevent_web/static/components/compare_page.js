@@ -1,19 +1,29 @@
-/** Compare: chosen runs side by side: the config keys that differ, final metrics, charts over each other. */
+/**
+ * Compare: chosen runs side by side. A table of what differs and of metrics with differences from a baseline, charts
+ * over each other, relations with brushing, and the same photograph of all runs. All that is chosen is in the URL.
+ */
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { useComputed } from "@preact/signals";
 import { compareRuns } from "../api.js";
 import { assign } from "../colours.js";
-import { metricNames } from "../columns.js";
-import { cut, number, plain, value } from "../format.js";
-import { direction } from "../metrics.js";
-import { param, setParams } from "../router.js";
+import { cut } from "../format.js";
+import { columnsOf, groupings } from "../groups.js";
+import { onReconnect } from "../live.js";
+import { selected } from "../relations.js";
+import { href, param, route, setParams } from "../router.js";
 import { list, loadRuns, opened, shown } from "../state.js";
 import { ChartControls } from "./chart_controls.js";
 import { ChartGrid } from "./chart_grid.js";
+import { ComparePhotographs } from "./compare_photographs.js";
+import { CompareTable } from "./compare_table.js";
 import { Empty, Failed, Waiting } from "./empty.js";
-import { Name } from "./name.js";
-import { Swatch } from "./swatch.js";
+import { Relations, brushParam } from "./relations.js";
+import { ViewsMenu } from "./views_menu.js";
+
+const TABS = [["", "Table and charts"], ["relations", "Relations"], ["photographs", "Photographs"]];
+const WHAT = [["best", "best"], ["last", "last"], ["min", "lowest"], ["max", "highest"]];
+const MOST_RUNS = 100;
 
 function Picker({ ids }) {
   const rest = list.value.rows.filter((run) => !ids.includes(run.id));
@@ -21,64 +31,67 @@ function Picker({ ids }) {
     if (event.target.value) setParams({ runs: [...ids, event.target.value].join(",") }, { push: true });
     event.target.value = "";
   };
-  return html`<label class="control">add a run <select onChange=${add}><option value="">choose …</option>${rest.map((run) => html`<option value=${run.id}>${cut(run.name, 50)}</option>`)}</select></label>`;
+  return html`<label class="control">add a run <select onChange=${add} disabled=${ids.length >= MOST_RUNS}><option value="">choose …</option>${rest.map((run) => html`<option value=${run.id}>${cut(run.name, 50)}</option>`)}</select></label>`;
 }
 
-function Head({ runs, colours, ids }) {
-  const drop = (id) => setParams({ runs: ids.filter((other) => other !== id).join(",") || null });
-  return html`<tr><th></th>${runs.map((run) => html`<th class="number"><${Swatch} colour=${colours.get(run.id)} /><a href=${`/runs/${encodeURIComponent(run.id)}`}><${Name} text=${run.name} most=${20} /></a> <button class="quiet" aria-label=${`Leave ${run.name} out`} title="leave out" onClick=${() => drop(run.id)}>×</button></th>`)}</tr>`;
+function TableControls({ runs, differing, by, baseline, what }) {
+  const ways = groupings(runs, differing);
+  const columns = columnsOf(runs, by, differing);
+  return html`<div class="controls" role="toolbar" aria-label="Comparison">
+    <label class="control">baseline <select value=${baseline ?? ""} onChange=${(e) => setParams({ base: e.target.value || null })}><option value="">none</option>${columns.map(({ id, label }) => html`<option value=${id}>${cut(label, 50)}</option>`)}</select></label>
+    <label class="control">value <select value=${what} onChange=${(e) => setParams({ value: e.target.value === "best" ? null : e.target.value })}>${WHAT.map(([key, text]) => html`<option value=${key}>${text}</option>`)}</select></label>
+    ${ways.length ? html`<label class="control">group by <select value=${by} onChange=${(e) => setParams({ by: e.target.value || null, base: null })}><option value="">nothing</option>${ways.map(({ key, label }) => html`<option value=${key}>${label}</option>`)}</select></label>` : null}
+  </div>`;
 }
 
-function bestOf(values, better) {
-  const finite = values.filter((v) => v !== null && Number.isFinite(v));
-  if (finite.length < 2 || !better) return null;
-  return better === "min" ? Math.min(...finite) : Math.max(...finite);
-}
-
-function Table({ runs, colours, ids, differences }) {
-  const names = metricNames(runs);
-  return html`<div class="scroll-x card"><table class="plain compare">
-    <thead><${Head} runs=${runs} colours=${colours} ids=${ids} /></thead>
-    <tbody>
-      <tr class="group"><th colspan=${runs.length + 1}>Config that differs</th></tr>
-      ${Object.keys(differences).length === 0 ? html`<tr><td colspan=${runs.length + 1} class="dim">Nothing differs.</td></tr>` : null}
-      ${Object.entries(differences).map(([key, values]) => html`<tr><td><${Name} text=${key} most=${40} /></td>${runs.map((run) => html`<td class="number">${run.id in values && values[run.id] !== null ? html`<span title=${plain(values[run.id])}>${cut(plain(values[run.id]), 24)}</span>` : "–"}</td>`)}</tr>`)}
-      <tr class="group"><th colspan=${runs.length + 1}>Metrics, best where the name says which way is better, else last</th></tr>
-      ${names.map((name) => {
-        const better = direction(name);
-        const values = runs.map((run) => number(run.metrics?.[name]?.[better || "last"]));
-        const top = bestOf(values, better);
-        return html`<tr><td><${Name} text=${name} most=${40} /> <small>${better || "last"}</small></td>${values.map((v) => html`<td class=${`number ${top !== null && v === top ? "top" : ""}`}>${value(v)}</td>`)}</tr>`;
-      })}
-    </tbody></table></div>`;
-}
-
-/** @returns the page at `/compare` */
-export function ComparePage() {
-  const ids = shown.value;
+/** The runs of the URL with what differs between them, kept up by the socket. */
+function useCompared(ids) {
   const [state, setState] = useState({ differences: {}, error: null, loading: true });
-  const colours = useComputed(() => assign(shown.value));
-  useEffect(() => {
-    if (list.value.rows.length === 0) loadRuns();
-  }, []);
-  useEffect(() => {
+  const load = () => {
     if (ids.length === 0) return;
     compareRuns(ids).then(
       (answer) => {
         const next = new Map(opened.value);
         for (const run of answer.runs) next.set(run.id, run);
         opened.value = next;
-        setState({ differences: answer.differences.config || {}, error: null, loading: false });
+        setState({ differences: answer.differences, error: null, loading: false });
       },
       (error) => setState({ differences: {}, error, loading: false }),
     );
-  }, [param("runs")]);
+  };
+  useEffect(() => {
+    load();
+    return onReconnect(load);
+  }, [ids.join()]);
+  return state;
+}
+
+/** @returns the page at `/compare` */
+export function ComparePage() {
+  const ids = shown.value;
+  const { differences, error, loading } = useCompared(ids);
+  const colours = useComputed(() => assign(shown.value));
+  useEffect(() => {
+    if (list.value.rows.length === 0) loadRuns();
+  }, []);
   const runs = ids.map((id) => opened.value.get(id)).filter(Boolean);
-  return html`<header class="bar"><h1>Compare</h1><${Picker} ids=${ids} /></header>
+  const differing = differences.config || {};
+  const brush = brushParam();
+  const chosen = Object.keys(brush).length ? runs.filter((run) => selected(run, brush)) : runs;
+  const tab = TABS.some(([key]) => key === param("tab")) ? param("tab") : "";
+  const by = groupings(runs, differing).some(({ key }) => key === param("by")) ? param("by") : "";
+  const what = WHAT.some(([key]) => key === param("value")) ? param("value") : "best";
+  const { params } = route.value;
+  const view = { runs, differing, by, baseline: param("base", null), what };
+  const charts = html`<${ChartControls} views=${false} /><${ChartGrid} runs=${chosen} colours=${colours.value} />`;
+  return html`<header class="bar run-bar"><h1>Compare</h1>${runs.length ? html`<span class="dim">${chosen.length < runs.length ? `${chosen.length} of ` : ""}${runs.length} runs</span>` : null}<${Picker} ids=${ids} /><span class="grow"></span><${ViewsMenu} /></header>
+    <div class="tabs" role="tablist" aria-label="Parts of the comparison">${TABS.map(([key, text]) => html`<a role="tab" aria-selected=${tab === key} href=${href("/compare", { ...params, tab: key })}>${text}</a>`)}</div>
     <main class="content">
       ${ids.length === 0 ? html`<${Empty} title="Nothing to compare yet" command="deepevent compare RUN RUN">Add runs above. Their differing settings, best values and curves then stand side by side; in a terminal likewise:<//>` : null}
-      ${state.error ? html`<${Failed} error=${state.error} />` : null}
-      ${ids.length && state.loading ? html`<${Waiting} what="the runs" />` : null}
-      ${runs.length ? html`<${Table} runs=${runs} colours=${colours.value} ids=${ids} differences=${state.differences} /><${ChartControls} /><${ChartGrid} runs=${runs} colours=${colours.value} />` : null}
+      ${error ? html`<${Failed} error=${error} />` : null}
+      ${ids.length && loading && !error ? html`<${Waiting} what="the runs" />` : null}
+      ${runs.length && tab === "" ? html`<${TableControls} ...${view} /><${CompareTable} ...${view} runs=${chosen} ids=${ids} colours=${colours.value} differences=${differences} all=${param("all")} />${charts}` : null}
+      ${runs.length && tab === "relations" ? html`<${Relations} runs=${runs} chosen=${chosen} ids=${ids} colours=${colours.value} differing=${differing} />${charts}` : null}
+      ${runs.length && tab === "photographs" ? html`<${ComparePhotographs} runs=${chosen} colours=${colours.value} />` : null}
     </main>`;
 }

@@ -6,7 +6,8 @@ import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { blobURL } from "../api.js";
 import { bindKeys } from "../keys.js";
-import { IOU_FACE, alive, ancestors, descendants, fate, funnel, iou, read } from "../lineage.js";
+import { drawnBoxes } from "../boxes.js";
+import { alive, funnel, read } from "../lineage.js";
 import { photographs, useMedia } from "../media_store.js";
 import { param, setParams } from "../router.js";
 import { Empty, Failed, Waiting } from "./empty.js";
@@ -16,8 +17,6 @@ import { Thumbnails } from "./thumbnails.js";
 import { Faces, WindowPanel } from "./window_panel.js";
 
 const PLAY_MS = 700;
-/** With more boxes than this, scores stand only where they matter. */
-const MOST_LABELLED = 12;
 const HOW_TO = `run.log_detections("samples", image, {
     "truth": [[40, 30, 96, 86]], "train": False,
     "stages": [{"name": "det12", "kind": "classify",
@@ -80,7 +79,7 @@ function Viewer({ items }) {
   }, [playing, position, steps]);
 
   const rows = useMemo(() => funnel(event, living), [event, living]);
-  const boxes = useMemo(() => drawn(event, living, stage, { picked, before, face }), [event, living, stage, picked, before, face]);
+  const boxes = useMemo(() => drawnBoxes(event, living, stage, { picked, before, face }), [event, living, stage, picked, before, face]);
   const kind = event.stages[stage]?.kind;
   const epochLabel = item.epoch === null || item.epoch === undefined ? "step" : "epoch";
 
@@ -107,46 +106,4 @@ function Viewer({ items }) {
       </aside>
     </div>
   </div>`;
-}
-
-const scoreText = (stage, i) => (Number.isFinite(stage.scores[i]) ? stage.scores[i].toFixed(2) : undefined);
-
-/** Which boxes of a last stage carry their score: all of a few, else the best one on each face. */
-function toLabel(event, { boxes, scores }, living) {
-  const shown = boxes.map((_, i) => i).filter((i) => living[i]);
-  if (shown.length <= MOST_LABELLED) return new Set(shown);
-  const best = event.truth.map((face) =>
-    shown.filter((i) => iou(boxes[i], face) >= IOU_FACE).reduce((top, i) => (top === null || scores[i] > scores[top] ? i : top), null),
-  );
-  return new Set(best.filter((i) => i !== null));
-}
-
-/** What to draw, back to front. */
-function drawn(event, living, stage, { picked, before, face }) {
-  const result = [];
-  const here = event.stages[stage];
-  if (!here) return event.truth.map((box) => ({ box, style: event.train ? "truth-train" : "truth" }));
-  const last = stage === event.stages.length - 1 && here.kind !== "classify";
-  const faded = picked !== null;
-  const labelled = last && !faded ? toLabel(event, here, living[stage]) : new Set();
-  here.boxes.forEach((box, i) => {
-    if (!living[stage][i]) return;
-    if (here.kind === "calibrate" && before && stage > 0 && !faded) {
-      const parent = event.stages[stage - 1].boxes[here.parents[i]];
-      if (parent) result.push({ box: parent, style: "before" });
-    }
-  });
-  here.boxes.forEach((box, i) => {
-    if (living[stage][i]) result.push({ box, id: i, style: faded ? "dimmed" : last ? "accepted" : "window", label: labelled.has(i) ? scoreText(here, i) : undefined });
-  });
-  event.truth.forEach((box, i) => {
-    const missed = !fate(event, living, box).found;
-    result.push({ box, style: face === i ? "picked" : missed ? "missed" : event.train ? "truth-train" : "truth" });
-  });
-  if (picked !== null && here.boxes[picked]) {
-    for (const { stage: s, index } of ancestors(event, stage, picked).slice(0, -1)) result.push({ box: event.stages[s].boxes[index], style: "parent" });
-    for (const { stage: s, indices } of descendants(event, stage, picked)) for (const i of indices) result.push({ box: event.stages[s].boxes[i], style: "child" });
-    result.push({ box: here.boxes[picked], style: "picked", label: scoreText(here, picked) });
-  }
-  return result;
 }

@@ -9,7 +9,7 @@ import { plain } from "../format.js";
 import { applyJob } from "../queue.js";
 
 /** What a parameter may be, in words. */
-function allowed({ type, min, max, pattern, root, optional, default: usual }) {
+export function allowed({ type, min, max, pattern, root, optional, default: usual }) {
   const parts = [];
   if (min !== undefined && max !== undefined) parts.push(`${plain(min)} to ${plain(max)}`);
   else if (min !== undefined) parts.push(`at least ${plain(min)}`);
@@ -20,7 +20,7 @@ function allowed({ type, min, max, pattern, root, optional, default: usual }) {
   return [type, ...parts].join(" · ");
 }
 
-function Input({ id, parameter, value, onValue, described, wrong }) {
+export function Input({ id, parameter, value, onValue, described, wrong }) {
   const common = { id, "aria-describedby": described, "aria-invalid": wrong || undefined };
   if (parameter.type === "bool") return html`<input ...${common} type="checkbox" checked=${value === true} onChange=${(e) => onValue(e.target.checked)} />`;
   if (parameter.type === "choice") {
@@ -50,11 +50,11 @@ const OWN = {
 const OWN_LABEL = { name: "Name", priority: "Priority", max_retries: "Retries" };
 const OWN_HELP = { name: "", priority: "the highest begins first", max_retries: "how often it may be queued again after a failure" };
 
-const startOf = (parameter) => parameter.default ?? (parameter.type === "bool" ? false : "");
-const shownAs = (v) => (typeof v === "boolean" ? v : plain(v));
+export const startOf = (parameter) => parameter.default ?? (parameter.type === "bool" ? false : "");
+export const shownAs = (v) => (typeof v === "boolean" ? v : plain(v));
 
 /** An empty text is no value: the recipe's default then counts. A whole number is one; other text goes as it stands, to be refused in words. */
-function given(parameter, v) {
+export function given(parameter, v) {
   if (parameter.type === "bool") return v;
   if (v === "") return undefined;
   const isNumber = ["int", "float"].includes(parameter.type) && Number.isFinite(Number(v)) && (parameter.type === "float" || Number.isSafeInteger(Number(v)));

@@ -4,7 +4,9 @@ import { useState } from "preact/hooks";
 import * as api from "../api.js";
 import { ago, cut, duration, moment, number, plain } from "../format.js";
 import { applyJob, isWorking } from "../queue.js";
+import { param, setParams } from "../router.js";
 import { now } from "../state.js";
+import { JobDetails } from "./job_details.js";
 import { Name } from "./name.js";
 
 const KIND = { queued: "plain", claimed: "warn", running: "ok", completed: "plain", failed: "bad", stopped: "plain", lost: "warn" };
@@ -28,6 +30,7 @@ function because(job, at) {
     if (number(job.not_before) > at) return `again in ${duration(number(job.not_before) - at)}`;
     return "";
   }
+  if (job.sweep?.pruned) return "pruned by its sweep";
   return job.reason || (job.exit_code ? `exit code ${job.exit_code}` : "");
 }
 
@@ -59,18 +62,21 @@ function Actions({ job, onClone }) {
 function Row({ job, mayAct, onClone }) {
   const { head, rest, all } = what(job);
   const reason = because(job, now.value);
-  return html`<tr>
-    <td class="number dim">${job.id}</td>
+  const open = param("job") === String(job.id);
+  const toggle = () => setParams({ job: open ? null : job.id });
+  return html`<tr class=${open ? "at" : ""}>
+    <td class="number"><button class="quiet" aria-expanded=${open} aria-label=${`Details of job ${job.id}`} title="attempts, history and all parameters" onClick=${toggle}>${job.id}</button></td>
     <td class="job-state"><span class=${`status ${KIND[job.state] || "plain"}`} title=${MEANING[job.state] || ""}><i class="dot"></i>${job.state}</span>${reason ? html`<small title=${reason}>${cut(reason, 34)}</small>` : null}</td>
     <td class="job-what" title=${all}>${job.name ? html`<${Name} text=${job.name} most=${32} /><small>${job.name === head ? rest : `${cut(head, 28)} ${rest}`}</small>` : html`<bdi class="name">${cut(head, 40)}</bdi><small>${rest}</small>`}</td>
-    <td>${job.run && job.attempt ? html`<a href=${`/runs/${encodeURIComponent(job.run)}`}>run</a>` : html`<span class="dim">–</span>`}</td>
+    <td>${job.sweep ? html`<a href=${`/sweeps/${job.sweep.id}?trial=${job.sweep.trial}`}>trial</a> · ` : null}${job.run && job.attempt ? html`<a href=${`/runs/${encodeURIComponent(job.run)}`}>run</a>` : html`<span class="dim">–</span>`}</td>
     <td>${job.agent ? html`<${Name} text=${job.agent} most=${20} />` : html`<span class="dim">–</span>`}</td>
     <td class="number">${job.attempt || "–"}</td>
     <td class="number">${job.priority}</td>
     <td class="number" title=${moment(number(job.created))}>${ago(number(job.created), now.value)}</td>
     <td class="number">${length(job, now.value)}</td>
     ${mayAct ? html`<${Actions} job=${job} onClone=${onClone} />` : null}
-  </tr>`;
+  </tr>
+  ${open ? html`<tr class="details"><td colspan=${mayAct ? 10 : 9}><${JobDetails} job=${job} mayAct=${mayAct} /></td></tr>` : null}`;
 }
 
 /** @param {{jobs: object[], mayAct: boolean, onClone: (job: object) => void}} props */

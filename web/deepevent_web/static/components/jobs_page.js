@@ -5,10 +5,13 @@ import * as api from "../api.js";
 import { count } from "../format.js";
 import { followQueue, loadOlder, loadQueue, queue } from "../queue.js";
 import { session } from "../state.js";
+import { followSweeps, sweeps } from "../sweeps.js";
 import { AgentCards } from "./agent_cards.js";
 import { Empty, Failed, Waiting } from "./empty.js";
 import { JobForm } from "./job_form.js";
 import { JobTable } from "./job_table.js";
+import { SweepForm } from "./sweep_form.js";
+import { SweepList } from "./sweep_list.js";
 
 const FIRST_AGENT = "deepevent agent --slots 2 --recipes .";
 const FIRST_JOB = "deepevent submit train-det12 learning_rate=0.05";
@@ -23,13 +26,16 @@ export function JobsPage() {
   const [form, setForm] = useState(null);
   const [problem, setProblem] = useState("");
   useEffect(followQueue, []);
+  useEffect(followSweeps, []);
   const { jobs, agents, recipes, paused, next, loading, error } = queue.value;
   const mayAct = session.value?.role === "operator";
   const fail = (why) => setProblem(why.message);
   const pause = () => api.setPaused(!paused).then(() => { queue.value = { ...queue.value, paused: !paused }; setProblem(""); }, fail);
   const older = () => loadOlder().then(() => setProblem(""), fail);
+  const { rows, available } = sweeps.value;
+  const close = () => setForm(null);
   const open = (from) => {
-    setForm({ from });
+    setForm({ kind: "job", from });
     document.querySelector(".jobs-page").scrollTop = 0;
   };
   if (loading) return html`<main class="content"><${Waiting} what="jobs" /></main>`;
@@ -43,13 +49,16 @@ export function JobsPage() {
       ${paused ? html`<span class="status warn" title="No job begins until the queue goes on."><i class="dot"></i>queue paused</span>` : null}
       <span class="grow"></span>
       ${mayAct ? html`<button class="button" title=${paused ? "let waiting jobs begin" : "no job begins while the queue is paused; those that run go on"} onClick=${pause}>${paused ? "Go on" : "Pause queue"}</button>` : null}
-      ${mayAct && recipes.length ? html`<button class="button primary" aria-expanded=${form !== null} onClick=${() => open(null)}>New job</button>` : null}
+      ${mayAct && recipes.length && available ? html`<button class="button" aria-expanded=${form?.kind === "sweep"} title="search over a recipe's parameters" onClick=${() => setForm({ kind: "sweep" })}>New sweep</button>` : null}
+      ${mayAct && recipes.length ? html`<button class="button primary" aria-expanded=${form?.kind === "job"} onClick=${() => open(null)}>New job</button>` : null}
     </header>
     <main class="content jobs-page">
       ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
       ${alive ? null : html`<${Empty} title="No agent is there" command=${FIRST_AGENT}>Agents take jobs from the queue and run them. Start one on any machine that reaches this server, with the folder of a deepevent.toml.<//>`}
-      ${agents.length ? html`<${AgentCards} agents=${agents} jobs=${jobs} />` : null}
-      ${form && recipes.length ? html`<${JobForm} key=${form.from?.id ?? "new"} recipes=${recipes} from=${form.from} onDone=${() => setForm(null)} />` : null}
+      ${agents.length ? html`<${AgentCards} agents=${agents} jobs=${jobs} mayAct=${mayAct} />` : null}
+      ${form?.kind === "job" && recipes.length ? html`<${JobForm} key=${form.from?.id ?? "new"} recipes=${recipes} from=${form.from} onDone=${close} />` : null}
+      ${form?.kind === "sweep" && recipes.length ? html`<${SweepForm} recipes=${recipes} onDone=${close} />` : null}
+      ${rows.length ? html`<${SweepList} rows=${rows} />` : null}
       ${jobs.length ? html`<${JobTable} jobs=${jobs} mayAct=${mayAct} onClone=${open} />` : null}
       ${!jobs.length && alive && !form ? html`<${Empty} title="No job yet" command=${FIRST_JOB}>Press <b>New job</b>, or queue one from a terminal.<//>` : null}
       ${next ? html`<button class="button" onClick=${older}>Older jobs</button>` : null}

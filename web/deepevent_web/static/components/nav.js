@@ -21,7 +21,7 @@ export function Nav() {
       <${Item} page=${page} pages=${["runs", "run"]} to="/">Runs<span class="nav-count">${list.value.total ? count(list.value.total) : ""}</span><//>
       <${Item} page=${page} pages=${["compare"]} to="/compare">Compare<//>
       <${Item} page=${page} pages=${["detections"]} to=${href("/detections", { run: at })}>Detections<//>
-      <${Item} page=${page} pages=${["jobs"]} to="/jobs">Jobs<//>
+      <${Item} page=${page} pages=${["jobs", "sweep"]} to="/jobs">Jobs<//>
       <${Item} page=${page} pages=${["settings"]} to="/settings">Settings<//>
       <div class="nav-foot">
         <${Connection} />

@@ -7,7 +7,18 @@ import { CommandCard, EnvironmentCards, GitCard } from "./environment.js";
 import { Name } from "./name.js";
 import { Tree } from "./tree.js";
 
+const CLOCK_NOTICED_S = 2; // the way of a batch alone is shorter than that
+
+/** How far the clocks of the run's processes are from the server's, or "" if they agree. */
+function clocks(run) {
+  const offsets = (run.writers || []).map((writer) => number(writer.clock_offset_s)).filter((s) => Math.abs(s) >= CLOCK_NOTICED_S);
+  if (!offsets.length) return "";
+  const most = offsets.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
+  return `${duration(Math.abs(most))} ${most > 0 ? "behind" : "ahead of"} the server's; points keep the script's own times`;
+}
+
 function Facts({ run }) {
+  const clock = clocks(run);
   const rows = [
     ["Created", moment(number(run.created))],
     ["Started", moment(number(run.started))],
@@ -16,7 +27,8 @@ function Facts({ run }) {
     ["Host", run.host || "–"],
     ["Group", run.group || "–"],
     ["Id", html`<code>${run.id}</code>`],
-    ...(number(run.n_dropped) ? [["Dropped", html`<span class="bad">${count(run.n_dropped)} points: the script's disk was full</span>`]] : []),
+    ...(clock ? [["Clock", clock]] : []),
+    ...(run.n_dropped ? [["Not kept", html`<span class="bad">${count(run.n_dropped)} values: no room on the script's disk, or damaged there</span>`]] : []),
   ];
   return html`<section class="card facts"><h2>Run</h2><dl>${rows.map(([name, text]) => html`<div><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>
     ${run.tags?.length ? html`<p class="tags">${run.tags.map((tag) => html`<span class="tag"><${Name} text=${tag} /></span>`)}</p>` : null}</section>`;

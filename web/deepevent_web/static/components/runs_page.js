@@ -2,7 +2,7 @@
  * The Runs page: one line of controls, the table, and beside it the live charts of the runs that are shown.
  */
 import { html } from "htm/preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { useComputed } from "@preact/signals";
 import { assign } from "../colours.js";
 import { bindKeys } from "../keys.js";
@@ -88,7 +88,7 @@ export function RunsPage() {
   const among = param("among", "active");
   const by = param("group");
   useEffect(() => void loadRuns(), [filter, sort, among]);
-  useEffect(() => bindKeys(PAGE_KEYS), []);
+  useLayoutEffect(() => bindKeys(PAGE_KEYS), []);
   const colours = useComputed(() => assign(shown.value));
   const { rows, loading, error, total } = list.value;
   const visible = useShownRuns(rows);
@@ -103,6 +103,7 @@ export function RunsPage() {
   }
   return html`
     <header class="bar">
+      <h1 class="unseen">Runs</h1>
       <${FilterLine} />
     </header>
     <main class="split">

@@ -2,11 +2,13 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import * as api from "../api.js";
+import { BASE } from "../base.js";
 import { moment } from "../format.js";
 import * as live from "../live.js";
 import { navigate } from "../router.js";
 import { session } from "../state.js";
 import { choice, chooseTheme } from "../theme.js";
+import { AuditLog } from "./audit_log.js";
 import { Command } from "./empty.js";
 
 function Theme() {
@@ -60,7 +62,8 @@ export function SettingsPage() {
     <section class="setting">
       <h2>Scripts</h2>
       <p>A script on the server's own machine needs no set-up. Elsewhere it is told where the server is:</p>
-      <${Command} text=${`export DEEPEVENT_URL=${location.origin}\nexport DEEPEVENT_TOKEN=…   # from: deepevent token create`} />
+      <${Command} text=${`export DEEPEVENT_URL=${location.origin}${BASE}\nexport DEEPEVENT_TOKEN=…   # from: deepevent token create`} />
     </section>
+    ${who?.role === "operator" ? html`<${AuditLog} />` : null}
   </main>`;
 }

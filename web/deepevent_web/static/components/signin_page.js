@@ -4,6 +4,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { signIn } from "../api.js";
+import { placed } from "../base.js";
 import { param } from "../router.js";
 import { Command } from "./empty.js";
 
@@ -23,7 +24,7 @@ export function SignInPage() {
     setPhase("signing in");
     try {
       await signIn(code);
-      location.replace(target()); // a full load, so that the page has the new session's CSRF token
+      location.replace(placed(target())); // a full load, so that the page has the new session's CSRF token
     } catch (error) {
       setProblem(error.message);
       setPhase("asking");

@@ -1,0 +1,1 @@
+"""DeepEvent behind other libraries' interfaces: a change of one import line, one module per library."""

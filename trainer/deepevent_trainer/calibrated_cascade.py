@@ -1,0 +1,134 @@
+"""The cascade of the article: at 12, 24 and 48 px a net that judges, one that moves, and a filter.
+
+det12 -> cal12 -> filter -> det24 -> cal24 -> filter -> det48 -> cal48 -> global filter. Levels may be left
+out at the end and calibration everywhere, which is what the article's experiments do. Knows trained nets;
+nothing of training.
+Source: Li et al., CVPR 2015, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepevent.errors import SettingsError
+from deepevent_trainer import calibration, cascade
+from deepevent_trainer.boxes import iou, squared
+from deepevent_trainer.cascade import Candidates, Mapper, Stage
+from deepevent_trainer.data.mining import Find
+from deepevent_trainer.data.photographs import Photograph
+from deepevent_trainer.networks import Network
+from deepevent_trainer.pyramid import SCALE_STEP
+
+LOCAL_IOU = 0.5
+GLOBAL_IOU = 0.3
+# A window belongs to a face from this overlap on, for the choice of a threshold.
+MATCHING_IOU = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class CascadeLevel:
+    """One size of window.
+
+    Attributes:
+        detector: tells faces from background.
+        threshold: the score from which it accepts.
+        calibrator: moves what is accepted, or None.
+    """
+
+    detector: Network
+    threshold: float
+    calibrator: Network | None = None
+
+
+def pipeline(
+    images: Iterable[NDArray[np.uint8]],
+    levels: Sequence[CascadeLevel],
+    min_face_px: float,
+    *,
+    scale_step: float = SCALE_STEP,
+    step_px: int | None = None,
+    floor: float = calibration.CHANCE,
+    batch_size: int = 256,
+    final: bool = True,
+) -> Iterator[Candidates]:
+    """Yield what is found on every image, in order.
+
+    Args:
+        images: each `(H, W, 3)` uint8 RGB.
+        levels: from the smallest window to the largest.
+        min_face_px: smallest face to find.
+        scale_step: ratio between neighbouring scales.
+        step_px: between neighbouring windows of a scale; a multiple of the first net's own step.
+        floor: calibration classes under it are dropped (see `calibration.average`).
+        batch_size: windows that a net judges at a time.
+        final: whether the filter over all scales follows; without it the windows feed a further level.
+
+    Raises:
+        SettingsError: if `step_px` is no multiple of the first net's step.
+    """
+    first = levels[0]
+    network = first.detector
+    stream = cascade.scan_with(
+        images,
+        network.name,
+        _every(cascade.mapper(network), network.stride_px, step_px),
+        network.size_px,
+        step_px or network.stride_px,
+        first.threshold,
+        min_face_px,
+        scale_step,
+    )
+    stages: list[Stage] = []
+    for number, level in enumerate(levels):
+        net, size_px = level.detector, level.detector.size_px
+        if number:
+            judge = cascade.classifier(net)
+            stages.append(cascade.classify(net.name, judge, size_px, level.threshold, batch_size))
+        if level.calibrator is not None:
+            mover = cascade.classifier(level.calibrator)
+            stages.append(cascade.calibrate(level.calibrator.name, mover, size_px, batch_size, floor))
+        if number + 1 < len(levels) or not final:
+            stages.append(cascade.suppression(f"suppress{size_px}", LOCAL_IOU, within_scales=True))
+    if final:
+        stages.append(cascade.suppression("final", GLOBAL_IOU, within_scales=False))
+    return cascade.run(stream, *stages)
+
+
+def threshold_for(find: Find, photographs: Sequence[Photograph], recall: float, min_face_px: float) -> float:
+    """Return the highest score at which the last net of `find` keeps its share of the faces that reach it.
+
+    Args:
+        find: the cascade with the last net accepting everything.
+        photographs: to judge by.
+        recall: the share to keep, in (0, 1].
+        min_face_px: smaller faces do not count.
+    """
+    best: list[float] = []
+    for photograph in photographs:
+        faces = photograph.faces[(photograph.faces[:, 3] - photograph.faces[:, 1]) >= min_face_px]
+        if not len(faces):
+            continue
+        found = next(find([photograph.read()]))
+        if len(found.boxes):
+            near = iou(squared(faces), squared(found.boxes)) >= MATCHING_IOU
+            scores = np.where(near, found.scores[None], -1.0).max(axis=1)
+            best += scores[scores >= 0].tolist()
+    return float(np.quantile(best, 1 - recall)) if best else 0.5
+
+
+def _every(answers: Mapper, stride_px: int, step_px: int | None) -> Mapper:
+    """Return `answers` at every `step_px` only."""
+    if step_px is None or step_px == stride_px:
+        return answers
+    if step_px % stride_px:
+        raise SettingsError(f"step_px must be a multiple of the net's {stride_px} px, got {step_px!r}")
+    every = step_px // stride_px
+
+    def thinned(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return answers(pixels)[:, ::every, ::every]
+
+    return thinned

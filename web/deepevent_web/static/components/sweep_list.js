@@ -1,0 +1,23 @@
+/** The newest sweeps, on the Jobs page. */
+import { html } from "htm/preact";
+import { ago, number, value } from "../format.js";
+import { now } from "../state.js";
+import { Name } from "./name.js";
+import { totals } from "./trial_table.js";
+
+export const SWEEP_KIND = { running: "ok", completed: "plain", stopped: "plain", failed: "bad" };
+
+/** @param {{rows: object[]}} props */
+export function SweepList({ rows }) {
+  return html`<section class="card jobs-scroll" aria-label="Sweeps"><table class="plain jobs">
+    <thead><tr><th>Sweep</th><th>State</th><th>Trials</th><th class="number">Best</th><th>Metric</th><th class="number">Created</th></tr></thead>
+    <tbody>${rows.map((row) => html`<tr key=${row.id}>
+      <td><a href=${`/sweeps/${row.id}`}><${Name} text=${row.name} most=${32} /></a> <span class="dim">sweep ${row.id}</span></td>
+      <td><span class=${`status ${SWEEP_KIND[row.state] || "plain"}`}><i class="dot"></i>${row.state}</span></td>
+      <td>${totals(row.counts, row.n_trials)}</td>
+      <td class="number">${row.best ? value(row.best.value) : "–"}</td>
+      <td>${row.direction === "max" ? "highest" : "lowest"} <${Name} text=${row.metric} most=${28} /></td>
+      <td class="number">${ago(number(row.created), now.value)}</td>
+    </tr>`)}</tbody>
+  </table></section>`;
+}
