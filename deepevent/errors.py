@@ -21,6 +21,7 @@ DeepEventError
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
     │   └── StoreOverloaded more arrives than can be committed
+    │       └── QuotaExceeded a project has as much as it may have
     ├── StoreTooNew        made by a newer DeepEvent
     ├── SequenceGap        a batch starts after `expected`
     ├── RunNotFound
@@ -182,6 +183,10 @@ class StoreBusy(StoreError):
 
 class StoreOverloaded(StoreBusy):
     """More batches wait than the server keeps in memory."""
+
+
+class QuotaExceeded(StoreOverloaded):
+    """A project has as many runs, points or bytes as its quota allows."""
 
 
 class StoreTooNew(StoreError):

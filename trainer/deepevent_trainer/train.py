@@ -52,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--mining-photographs", type=int, default=1_200, help="searched for wrong windows (%(default)s)"
     )
     parser.add_argument(
+        "--nets", metavar="NAMES", help="of cascade: only these, by comma; others are taken as --out has them"
+    )
+    parser.add_argument(
         "--data",
         type=Path,
         metavar="DIR",

@@ -91,6 +91,7 @@ def create_app(services: Services) -> Application:
         routes=table,
         policy=services.policy,
         authenticate=authenticate,
+        query_s=services.limits.query_ms / 1000,
         seats=services.seats,
         shares=services.shares,
         wrong_tokens=services.wrong_tokens,

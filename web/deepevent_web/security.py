@@ -2,8 +2,8 @@
 
 What it does not know, it refuses. Order: believe a proxy or strip what it claims, check Host and Origin,
 find the route and its role in the one table, find out who calls, check the role and, for a browser's
-changes, the CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database:
-`authenticate` is handed in.
+changes, the CSRF token, then bound the body and the time. Flask and Socket.IO see only what passed. It opens
+no database: `authenticate` is handed in.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.http import parse_cookie
 from werkzeug.routing import Map, RequestRedirect
 
+from deepevent.store.connection import read_limit_s
 from deepevent_web import bodies, problems, proxies, sessions
 from deepevent_web.auditing import Auditor
 from deepevent_web.policy import DATA_CSP, STATIC_HEADERS, Policy, page_csp
@@ -80,6 +81,7 @@ class Gate:
         routes: Mapping[str, Route],
         policy: Policy,
         authenticate: Authenticate,
+        query_s: float,
         seats: Seats,
         shares: Shares,
         wrong_tokens: Rates,
@@ -91,6 +93,7 @@ class Gate:
         self._routes = routes
         self._policy = policy
         self._authenticate = authenticate
+        self._query_s = query_s
         self._seats = seats
         self._shares = shares
         self._wrong_tokens = wrong_tokens
@@ -113,6 +116,7 @@ class Gate:
                 return self._socket(environ, start)
             with ExitStack() as held:
                 self._admit(environ, held)
+                held.callback(read_limit_s.reset, read_limit_s.set(self._query_s))
                 return self._app(environ, start)
         except Problem as problem:
             _log.info(
@@ -144,7 +148,10 @@ class Gate:
         method = environ["REQUEST_METHOD"]
         route = self._route(environ)
         if isinstance(route, Route) and route.role == "public":
-            self._check_origin(environ)
+            if not _is_static(
+                environ
+            ):  # the same for everybody, also for a figure's frame, whose origin is null
+                self._check_origin(environ)
         else:
             self._check_caller(environ, route)
         if isinstance(route, HTTPException):
@@ -300,7 +307,7 @@ class Gate:
         self, headers: list[tuple[str, str]], nonce: str, secure: bool
     ) -> list[tuple[str, str]]:
         present = {name.lower(): value for name, value in headers}
-        added = list(STATIC_HEADERS)
+        added = [(name, value) for name, value in STATIC_HEADERS if name.lower() not in present]
         if "content-security-policy" not in present:
             is_page = present.get("content-type", "").startswith(("text/html", "text/javascript"))
             csp = page_csp(nonce, secure) if is_page else DATA_CSP
@@ -310,6 +317,10 @@ class Gate:
         if secure and self._policy.hsts_s:
             added.append(("Strict-Transport-Security", f"max-age={self._policy.hsts_s}"))
         return [*headers, *added]
+
+
+def _is_static(environ: Environ) -> bool:
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and environ["PATH_INFO"].startswith("/static/")
 
 
 def _is_socket(environ: Environ) -> bool:

@@ -164,6 +164,9 @@ export const listRecipes = () => json("GET", "/recipes");
 /** Where an uploaded file is shown from. @param {string} sha256 @param {string} [mime] */
 export const blobURL = (sha256, mime) => `${BASE}/blobs/${id(sha256)}${query({ type: mime })}`;
 
+/** Where a file is downloaded from. @param {string} sha256 @param {string} name what the browser shall call it */
+export const downloadURL = (sha256, name) => `${BASE}/blobs/${id(sha256)}${query({ name: name.split(/[\\/]/).pop().replace(/^\.+/, "") || sha256 })}`;
+
 /**
  * Read many curves at once as typed arrays.
  * @param {{queries: {run: string, metric: string, rank?: number}[], x: string, from?: number, to?: number,
