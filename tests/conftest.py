@@ -40,6 +40,7 @@ class Server:
     url: str = ""
     link: str = ""
     token: str = ""
+    printed_used: bool = False
 
     @property
     def code(self) -> str:
@@ -67,6 +68,7 @@ class Server:
             said.append(line)
             if line.startswith("Stop it with"):
                 break
+        self.printed_used = False
         text = "".join(said)
         found = re.search(r"Open\s+(\S+)", text)
         assert found, f"the server did not start: {text}\n{self.log.read_text()}"
@@ -112,7 +114,11 @@ class Server:
     def sign_in(self, code: str | None = None) -> requests.Session:
         """A browser's session: the cookie, and on every request the headers that its page would send."""
         session = requests.Session()
-        code = code or self.call("POST", "/api/v1/session/codes").json()["code"]
+        if code is None:  # the printed code works once
+            code = (
+                self.call("POST", "/api/v1/session/codes").json()["code"] if self.printed_used else self.code
+            )
+            self.printed_used = True
         answer = session.post(f"{self.url}/api/v1/session", json={"code": code}, timeout=30)
         assert answer.status_code == 204, answer.text
         page = session.get(f"{self.url}/", timeout=30)

@@ -37,6 +37,14 @@ def fill_library() -> Callable[[Path, int], list[str]]:
     return fill
 
 
+@pytest.fixture(scope="module")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty home for all tests of a file."""
+    home = tmp_path_factory.mktemp("module") / "home"
+    home.mkdir(mode=0o700)
+    return home
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for all tests."""

@@ -16,15 +16,13 @@ LIBRARY = '/?filter=project = "library"'
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory,
+    fresh_home: Path,
     serve_home: Callable[[Path], Any],
     fill_library: Callable[[Path, int], list[str]],
 ) -> Any:
     """A server on a home with 10,000 runs, for all tests of this file."""
-    home = tmp_path_factory.mktemp("library") / "home"
-    home.mkdir(mode=0o700)
-    fill_library(home, N_RUNS)
-    return serve_home(home)
+    fill_library(fresh_home, N_RUNS)
+    return serve_home(fresh_home)
 
 
 def make(server: Any, project: str, *names: str) -> list[str]:

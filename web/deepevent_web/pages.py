@@ -20,6 +20,7 @@ from flask import Response, redirect, render_template, request, send_file
 from flask.typing import ResponseReturnValue
 from werkzeug.security import safe_join
 
+from deepevent_web.policy import figure_csp
 from deepevent_web.problems import not_found
 from deepevent_web.routes import Noun
 
@@ -84,6 +85,15 @@ for _rule, _name in {
     "/settings": "settings",
 }.items():
     _shell(_rule, _name)
+
+
+@noun.route("GET", "/figure", role="page", summary="The frame in which a logged figure is drawn")
+def figure() -> ResponseReturnValue:
+    """Serve the frame; the page hands the figure in."""
+    response = _page("figure.html")
+    response.headers["Content-Security-Policy"] = figure_csp(request.environ["deepevent.nonce"])
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return response
 
 
 @noun.route("GET", "/favicon.ico", role="public", summary="The icon")
@@ -175,6 +185,7 @@ def _plotly() -> Response:
         "Content-Type": "text/javascript; charset=utf-8",
         "Cache-Control": FOREVER,
         "Vary": "Accept-Encoding",
+        "Cross-Origin-Resource-Policy": "cross-origin",  # the sandboxed frame of a figure has no origin
     }
     if request.accept_encodings["gzip"] > 0:
         with _lock:

@@ -93,6 +93,7 @@ def page_csp(nonce: str, secure: bool) -> str:
         "connect-src 'self'",
         "manifest-src 'self'",
         "worker-src 'self'",
+        "frame-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -100,6 +101,26 @@ def page_csp(nonce: str, secure: bool) -> str:
     ]
     if secure:
         rules.append("upgrade-insecure-requests")
+    return "; ".join(rules)
+
+
+def figure_csp(nonce: str) -> str:
+    """The policy of the frame in which a logged figure is drawn.
+
+    A figure is data from a script and Plotly.js a large reader of it, so they meet in a sandbox: an origin of
+    its own, no network, no forms, no links out, and only our pages may hold it.
+    """
+    rules = [
+        "default-src 'none'",
+        f"script-src 'nonce-{nonce}'",
+        f"style-src-elem 'nonce-{nonce}' {EMPTY_STYLE}",
+        "style-src-attr 'unsafe-inline'",
+        "img-src data: blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+        "sandbox allow-scripts",
+    ]
     return "; ".join(rules)
 
 

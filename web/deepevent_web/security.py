@@ -148,7 +148,10 @@ class Gate:
         method = environ["REQUEST_METHOD"]
         route = self._route(environ)
         if isinstance(route, Route) and route.role == "public":
-            self._check_origin(environ)
+            if not _is_static(
+                environ
+            ):  # the same for everybody, also for a figure's frame, whose origin is null
+                self._check_origin(environ)
         else:
             self._check_caller(environ, route)
         if isinstance(route, HTTPException):
@@ -304,7 +307,7 @@ class Gate:
         self, headers: list[tuple[str, str]], nonce: str, secure: bool
     ) -> list[tuple[str, str]]:
         present = {name.lower(): value for name, value in headers}
-        added = list(STATIC_HEADERS)
+        added = [(name, value) for name, value in STATIC_HEADERS if name.lower() not in present]
         if "content-security-policy" not in present:
             is_page = present.get("content-type", "").startswith(("text/html", "text/javascript"))
             csp = page_csp(nonce, secure) if is_page else DATA_CSP
@@ -314,6 +317,10 @@ class Gate:
         if secure and self._policy.hsts_s:
             added.append(("Strict-Transport-Security", f"max-age={self._policy.hsts_s}"))
         return [*headers, *added]
+
+
+def _is_static(environ: Environ) -> bool:
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and environ["PATH_INFO"].startswith("/static/")
 
 
 def _is_socket(environ: Environ) -> bool:

@@ -45,7 +45,10 @@ def put(sha256: str) -> Response:
     "/blobs/<sha256>",
     role="viewer",
     summary="Fetch a file by the hash of its content",
-    query={"type": "one of the safe image types, to be shown; else the file is an attachment"},
+    query={
+        "type": "one of the safe image types, to be shown; else the file is an attachment",
+        "name": "what a browser calls the attachment",
+    },
     answers={
         200: "the file",
         206: "the part of it that a Range header named",
@@ -58,13 +61,16 @@ def get(sha256: str) -> Response:
     """Fetch a blob."""
     query = Query()
     mime = query.choice("type", SAFE_TYPES, None)
+    name = query.name("name", None)
+    if name is not None and ("/" in name or "\\" in name or name.startswith(".")):
+        query.wrong("name", "must be a plain file name")
     query.done()
     if not SHA256.match(sha256):
         raise not_found("the blob")
     if mime is not None:
         with _open(sha256) as file:
             _check_image(file, _size(sha256), mime)
-    return _answer(_open(sha256), sha256, mime)
+    return _answer(_open(sha256), sha256, mime, name or sha256)
 
 
 def _open(sha256: str) -> BinaryIO:
@@ -95,7 +101,7 @@ def _check_image(file: BinaryIO, size: int, mime: str) -> None:
         )
 
 
-def _answer(file: BinaryIO, sha256: str, mime: str | None) -> Response:
+def _answer(file: BinaryIO, sha256: str, mime: str | None, name: str) -> Response:
     size = _size(sha256)
     response = Response(wrap_file(request.environ, file), mimetype=mime or "application/octet-stream")
     response.direct_passthrough = True
@@ -104,6 +110,6 @@ def _answer(file: BinaryIO, sha256: str, mime: str | None) -> Response:
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     response.headers["Vary"] = "Cookie, Authorization"
     if mime is None:
-        response.headers["Content-Disposition"] = f"attachment; filename={sha256}"
+        response.headers.set("Content-Disposition", "attachment", filename=name)
     response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
     return response

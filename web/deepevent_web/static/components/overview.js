@@ -1,16 +1,11 @@
-/** A run's facts: times, tags, notes, config as a searchable tree, summary, metrics, environment, artifacts. */
+/** A run's facts: times, tags, notes, command, commit, config as a searchable tree, summary, metrics, environment. */
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
-import { blobURL, getArtifacts } from "../api.js";
-import { ago, bytes, count, duration, moment, number, value } from "../format.js";
+import { ago, count, duration, moment, number, value } from "../format.js";
 import { now } from "../state.js";
+import { useArtifacts } from "./artifacts.js";
+import { CommandCard, EnvironmentCards, GitCard } from "./environment.js";
 import { Name } from "./name.js";
 import { Tree } from "./tree.js";
-
-/** What the script's author says of the run, first of all and as text. @param {{run: object}} props */
-export function Notes({ run }) {
-  return run.notes ? html`<p class="notes">${run.notes}</p>` : null;
-}
 
 const CLOCK_NOTICED_S = 2; // the way of a batch alone is shorter than that
 
@@ -40,32 +35,27 @@ function Facts({ run }) {
 }
 
 function Metrics({ run }) {
-  const metrics = Object.values(run.metrics || {}).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const metrics = Object.values(run.metrics || {}).filter((m) => !m.name.startsWith("system/")).sort((a, b) => (a.name < b.name ? -1 : 1));
   if (!metrics.length) return null;
-  return html`<section class="card wide"><h2>Metrics</h2><div class="scroll-x"><table class="plain"><thead><tr><th>Name</th><th class="number">last</th><th class="number">min</th><th class="number">max</th><th class="number">points</th><th class="number">non-finite</th></tr></thead>
+  return html`<section class="card wide-card"><h2>Metrics</h2><div class="scroll-x" tabindex="0" role="region" aria-label="Metrics"><table class="plain"><thead><tr><th scope="col">Name</th><th scope="col" class="number">last</th><th scope="col" class="number">min</th><th scope="col" class="number">max</th><th scope="col" class="number">points</th><th scope="col" class="number">non-finite</th></tr></thead>
     <tbody>${metrics.map((m) => {
       const odd = (m.n_nan || 0) + (m.n_positive_infinity || 0) + (m.n_negative_infinity || 0);
-      return html`<tr><td><${Name} text=${m.name} most=${48} /></td><td class="number">${value(m.last)}</td><td class="number" title=${`step ${m.min_step}`}>${value(m.min)}</td><td class="number" title=${`step ${m.max_step}`}>${value(m.max)}</td><td class="number">${count(m.n)}</td><td class=${`number ${odd ? "bad" : ""}`}>${odd || "–"}</td></tr>`;
+      const at = (step) => (step === null || step === undefined ? null : html` <small>@${value(step)}</small>`);
+      return html`<tr key=${m.name}><td><${Name} text=${m.name} most=${48} /></td><td class="number">${value(m.last)}</td><td class="number">${value(m.min)}${at(m.min_step)}</td><td class="number">${value(m.max)}${at(m.max_step)}</td><td class="number">${count(m.n)}</td><td class=${`number ${odd ? "bad" : ""}`}>${odd || "–"}</td></tr>`;
     })}</tbody></table></div></section>`;
-}
-
-function Artifacts({ run }) {
-  const [artifacts, setArtifacts] = useState([]);
-  useEffect(() => void getArtifacts(run.id).then((answer) => setArtifacts(answer.artifacts), () => {}), [run.id]);
-  if (!artifacts.length) return null;
-  return html`<section class="card wide"><h2>Artifacts</h2><table class="plain"><tbody>
-    ${artifacts.map((a) => html`<tr><td>${a.blob ? html`<a href=${blobURL(a.blob)} download=${a.name}><${Name} text=${a.name} most=${48} /></a>` : html`<${Name} text=${a.name} />`}</td><td>${a.kind}</td><td class="number">${a.size_bytes === null ? "–" : bytes(a.size_bytes)}</td></tr>`)}
-  </tbody></table></section>`;
 }
 
 /** @param {{run: object}} props */
 export function Overview({ run }) {
+  const { artifacts } = useArtifacts(run);
   return html`<div class="overview">
+    ${run.traceback ? html`<section class="card wide-card traceback"><h2 class="bad">Traceback</h2><pre tabindex="0" aria-label="Traceback">${run.traceback}</pre></section>` : null}
     <${Facts} run=${run} />
     <${Tree} title="Config" values=${run.config} empty="The script gave no config: deepevent.start(config={…})." />
     <${Tree} title="Summary" values=${run.summary} empty="" />
-    <${Tree} title="Environment" values=${run.environment} empty="" />
+    <${GitCard} environment=${run.environment} artifacts=${artifacts || []} />
+    <${CommandCard} environment=${run.environment} />
     <${Metrics} run=${run} />
-    <${Artifacts} run=${run} />
+    <${EnvironmentCards} environment=${run.environment} />
   </div>`;
 }
