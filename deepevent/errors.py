@@ -29,6 +29,8 @@ DeepEventError
     ├── JobNotFound
     ├── AgentNotFound
     ├── ViewNotFound
+    ├── AlertRuleNotFound
+    ├── WebhookNotFound
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
     ├── SweepNotFound
@@ -215,6 +217,14 @@ class JobNotFound(StoreError):
 
 class AgentNotFound(StoreError):
     """No agent has this id; it must register again."""
+
+
+class AlertRuleNotFound(StoreError):
+    """There is no such alert rule."""
+
+
+class WebhookNotFound(StoreError):
+    """There is no such webhook."""
 
 
 class ViewNotFound(StoreError):

@@ -10,6 +10,7 @@ from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
 from deepevent_web.api import (
     agents,
+    alerts,
     audit,
     blobs,
     curves,
@@ -36,6 +37,7 @@ NOUNS = (
     vocabulary.noun,
     curves.noun,
     media.noun,
+    alerts.noun,
     blobs.noun,
     jobs.noun,
     sweeps.noun,

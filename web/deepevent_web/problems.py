@@ -27,6 +27,8 @@ NOT_FOUND = (
     errors.AgentNotFound,
     errors.SweepNotFound,
     errors.ViewNotFound,
+    errors.AlertRuleNotFound,
+    errors.WebhookNotFound,
 )
 
 _log = logging.getLogger(__name__)
