@@ -9,7 +9,6 @@ the same work is done once more: what that page without news takes is the machin
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -18,10 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from benchmarks.log_to_pixel import start_server
 
@@ -66,6 +65,10 @@ WATCH = """
   }
 }
 """
+HEAD = (
+    "                          charts × redraws  in all   long tasks: rate, p50, max, share   CPU"
+    "   input delay p50, p95, max   input to frame p50, p95, max"
+)
 SHOWN = """
 (n) => {
   const visible = window.deepevent?.charts().filter((chart) => chart.visible) ?? [];
@@ -118,39 +121,74 @@ def work(page: Page, seconds: float) -> None:
         page.wait_for_timeout(chance.uniform(40, 250))
 
 
-def measure(page: Page, seconds: float, busy: bool) -> dict[str, Any]:
-    """Watch the page for a while, with somebody working on it or not, and sum up."""
+@dataclass(frozen=True)
+class Watched:
+    """What a page did for a while; times in milliseconds.
+
+    Attributes:
+        took_s: how long it was watched.
+        rates: redraws a second of each chart that was on screen all the time.
+        hidden: redraws of charts that were never on screen.
+        long: each task of more than 50 ms.
+        waits: from each input to its handler.
+        answers: from each input to the frame after it.
+        cpu_s: what the page's main thread took of a processor, which other programs cannot stretch.
+    """
+
+    took_s: float
+    rates: list[float]
+    hidden: int
+    long: list[float]
+    waits: list[float]
+    answers: list[float]
+    cpu_s: float
+
+
+def cpu_seconds(session: CDPSession) -> float:
+    """CPU time of the page's main thread so far."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
+
+
+def measure(page: Page, session: CDPSession, seconds: float, busy: bool) -> Watched:
+    """Watch the page for a while, with somebody working on it or not."""
     page.evaluate("() => { window.seen.long.length = 0; window.seen.inputs.length = 0; }")
     before = {chart["key"]: chart for chart in page.evaluate(DRAWS)}
-    begun = time.monotonic()
+    begun, spent = time.monotonic(), cpu_seconds(session)
     if busy:
         work(page, seconds)
     else:
         page.wait_for_timeout(seconds * 1000)
-    took = time.monotonic() - begun
+    took_s, cpu_s = time.monotonic() - begun, cpu_seconds(session) - spent
     after = page.evaluate(DRAWS)
     seen = page.evaluate("window.seen")
-    shown = [c for c in after if c["visible"] and before[c["key"]]["visible"]]
-    hidden = [c for c in after if not c["visible"] and not before[c["key"]]["visible"]]
-    rates = [(c["draws"] - before[c["key"]]["draws"]) / took for c in shown]
-    found: dict[str, Any] = {
-        "visible_charts": len(shown),
-        "redraws_per_s": round(sum(rates), 1),
-        "redraws_per_chart_per_s": round(statistics.mean(rates), 2) if rates else 0.0,
-        "offscreen_redraws": 0 if busy else sum(c["draws"] - before[c["key"]]["draws"] for c in hidden),
-        "long_tasks_per_s": round(len(seen["long"]) / took, 2),
-        "long_task_p50_ms": round(_quantile(seen["long"], 0.5)),
-        "long_task_max_ms": round(max(seen["long"], default=0.0)),
-        "long_task_share": round(sum(seen["long"]) / 1000 / took, 3),
-    }
-    if busy:
-        waits = [one["waited"] for one in seen["inputs"]]
-        answers = [one["answered"] for one in seen["inputs"]]
-        found |= {"inputs": len(waits)}
-        for name, values in (("input_delay", waits), ("input_to_frame", answers)):
-            for label, part in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
-                found[f"{name}_{label}_ms"] = round(_quantile(values, part), 1)
-    return found
+    drawn = {chart["key"]: chart["draws"] - before[chart["key"]]["draws"] for chart in after}
+    shown = [c["key"] for c in after if c["visible"] and before[c["key"]]["visible"]]
+    hidden = [c["key"] for c in after if not c["visible"] and not before[c["key"]]["visible"]]
+    return Watched(
+        took_s,
+        [drawn[key] / took_s for key in shown],
+        # Somebody who scrolls brings others on screen in between.
+        0 if busy else sum(drawn[key] for key in hidden),
+        seen["long"],
+        [one["waited"] for one in seen["inputs"]],
+        [one["answered"] for one in seen["inputs"]],
+        cpu_s,
+    )
+
+
+def line(name: str, watched: Watched) -> str:
+    """One row of the table."""
+    rate = statistics.mean(watched.rates) if watched.rates else 0.0
+    tasks = watched.long
+    row = f"{name:26}{len(watched.rates):3} × {rate:4.1f}/s {sum(watched.rates):5.1f}/s"
+    row += f"   {len(tasks) / watched.took_s:4.1f}/s {_quantile(tasks, 0.5):4.0f}"
+    row += f" {max(tasks, default=0):5.0f} ms"
+    row += f" {sum(tasks) / 10 / watched.took_s:3.0f} %   {100 * watched.cpu_s / watched.took_s:4.0f} %"
+    for values in (watched.waits, watched.answers):
+        if values:
+            row += "   " + " ".join(f"{_quantile(values, part):5.0f}" for part in (0.5, 0.95, 1.0)) + " ms"
+    return row
 
 
 def _quantile(values: list[float], part: float) -> float:
@@ -159,7 +197,7 @@ def _quantile(values: list[float], part: float) -> float:
 
 
 def main() -> None:
-    """Measure an untouched page and one that somebody works on, and print both as JSON."""
+    """Measure an untouched page, one that somebody works on, and that one without news; print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help=f"a multiple of {N_PROCESSES} (default: 20)")
     parser.add_argument("--charts", type=int, default=20, help="metrics of each run (default: 20)")
@@ -183,21 +221,29 @@ def main() -> None:
                 timeout=DRAWN_LIMIT_S * 1000,
             )
             page.evaluate(WATCH, list(KINDS))
+            session = page.context.new_cdp_session(page)
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
             page.wait_for_timeout(SETTLE_S * 1000)
-            load = {"runs": options.runs, "charts": options.charts, "points_per_s": options.rate}
-            idle = measure(page, options.seconds, busy=False)
-            busy = measure(page, options.seconds, busy=True)
+            rows = [line("untouched", untouched := measure(page, session, options.seconds, busy=False))]
+            rows.append(line("somebody at work", measure(page, session, options.seconds, busy=True)))
             load_average = os.getloadavg()[0]
             end(scripts)
             page.wait_for_timeout(SETTLE_S * 1000)
-            control = measure(page, options.seconds, busy=True)
+            rows.append(line("the same, nothing logged", measure(page, session, options.seconds, busy=True)))
         finally:
             browser.close()
             end(scripts)
             server.terminate()
             server.wait()
-    found = {"load": load, "load_average": load_average, "cores": os.cpu_count()}
-    print(json.dumps(found | {"untouched": idle, "at_work": busy, "at_work_without_news": control}, indent=2))
+    n_points = options.runs * options.charts * options.rate
+    print(
+        f"{options.runs} runs × {options.charts} charts × {options.rate} points/s = {n_points:,} points/s, "
+        f"{options.seconds:.0f} s a row; load average with scripts, server and browser "
+        f"{load_average:.1f} on {os.cpu_count()} cores"
+    )
+    print(HEAD)
+    print(*rows, sep="\n")
+    print(f"redraws of charts that are not on screen, untouched: {untouched.hidden}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def plain_detections(detections: Any) -> dict[str, object]:
         detections: `{"truth": boxes, "train": bool, "stages": [{"name", "kind", "boxes", "scores",
             "parents"}…]}`; arrays and tensors may stand for lists. `parents[i]` is the index, in the stage
             before, of the box that box i came from, or -1. A stage may also say its `threshold`, and how many
-            boxes it accepted in `total` and has `seen`.
+            boxes it accepted in `total` and has `seen`. `face_scores[i]` is the best score that it gave to a
+            window on `truth[i]`, accepted or not, or None: so a missed face can be explained.
 
     Raises:
         TypeError: something is of another kind.
@@ -38,10 +39,11 @@ def plain_detections(detections: Any) -> dict[str, object]:
         "truth": _boxes(detections.get("truth", []), "truth"),
         "train": bool(detections.get("train", False)),
     }
+    n_faces = len(plain["truth"])  # type: ignore[arg-type]
     stages: list[dict[str, object]] = []
     n_before = None
     for position, stage in enumerate(detections.get("stages", [])):
-        stages.append(_stage(stage, f"stage {position}", n_before))
+        stages.append(_stage(stage, f"stage {position}", n_before, n_faces))
         n_before = len(stages[-1]["boxes"])  # type: ignore[arg-type]
     plain["stages"] = stages
     return plain
@@ -52,7 +54,7 @@ def plain_boxes(boxes: Any) -> list[list[float]]:
     return _boxes(boxes, "an image's")
 
 
-def _stage(stage: Any, where: str, n_before: int | None) -> dict[str, object]:
+def _stage(stage: Any, where: str, n_before: int | None, n_faces: int) -> dict[str, object]:
     if not isinstance(stage, dict) or not isinstance(stage.get("name"), str):
         raise TypeError(f"{where} must be a dict with a name")
     where = f"{where} ({stage['name']!r})"
@@ -78,6 +80,16 @@ def _stage(stage: Any, where: str, n_before: int | None) -> dict[str, object]:
     for key in STAGE_NUMBERS:
         if stage.get(key) is not None:
             plain[key] = _number(stage[key], f"{where} {key}", SCORE_DECIMALS)
+    of_faces = _list(stage.get("face_scores"), f"{where} face_scores")
+    if of_faces is not None:
+        if len(of_faces) != n_faces:
+            raise ValueError(
+                f"{where} face_scores must be as many as the truth ({n_faces}), got {len(of_faces)}"
+            )
+        plain["face_scores"] = [
+            None if score is None else _number(score, f"{where} face_scores", SCORE_DECIMALS)
+            for score in of_faces
+        ]
     return plain
 
 

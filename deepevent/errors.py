@@ -21,6 +21,7 @@ DeepEventError
 └── StoreError             the database
     ├── StoreBusy          try again after `retry_after_s`
     │   └── StoreOverloaded more arrives than can be committed
+    │       └── QuotaExceeded a project has as much as it may have
     ├── StoreTooNew        made by a newer DeepEvent
     ├── SequenceGap        a batch starts after `expected`
     ├── RunNotFound
@@ -28,6 +29,8 @@ DeepEventError
     ├── JobNotFound
     ├── AgentNotFound
     ├── ViewNotFound
+    ├── AlertRuleNotFound
+    ├── WebhookNotFound
     ├── LeaseLost          the job was given to another attempt: this one's fence is old
     ├── JobConflict        the job's state does not allow this
     ├── SweepNotFound
@@ -184,6 +187,10 @@ class StoreOverloaded(StoreBusy):
     """More batches wait than the server keeps in memory."""
 
 
+class QuotaExceeded(StoreOverloaded):
+    """A project has as many runs, points or bytes as its quota allows."""
+
+
 class StoreTooNew(StoreError):
     """The database was made by a newer DeepEvent."""
 
@@ -210,6 +217,14 @@ class JobNotFound(StoreError):
 
 class AgentNotFound(StoreError):
     """No agent has this id; it must register again."""
+
+
+class AlertRuleNotFound(StoreError):
+    """There is no such alert rule."""
+
+
+class WebhookNotFound(StoreError):
+    """There is no such webhook."""
 
 
 class ViewNotFound(StoreError):

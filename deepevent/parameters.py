@@ -30,7 +30,7 @@ class Parameter:
 
     `option` is what stands before the `=` of the argument: `--epochs` makes `--epochs=3`, `lr` makes
     `lr=0.1`. A bool with an option in dashes becomes the bare option when true, and `off_option` (or nothing)
-    when false.
+    when false. A choice with the option "" stands as it is: only what was declared can stand there.
     """
 
     name: str
@@ -110,7 +110,8 @@ def parse_parameter(name: str, table: object, problems: list[str]) -> Parameter 
     )
     default = keys.take("default", (bool, int, float, str), None)
     keys.refuse_rest(where)
-    if not re.fullmatch(r"[A-Za-z0-9_.:/+-]{1,100}", parameter.option):
+    bare = kind == "choice" and parameter.option == ""
+    if not bare and not re.fullmatch(r"[A-Za-z0-9_.:/+-]{1,100}", parameter.option):
         problems.append(f"{where}option must be a plain word such as --{name}, got {parameter.option!r}")
     if kind == "choice" and not (
         parameter.choices and all(isinstance(c, str | int | float) for c in parameter.choices)
@@ -144,7 +145,7 @@ def _pattern_problems(pattern: str) -> list[str]:
 def describe_parameter(parameter: Parameter) -> dict[str, Any]:
     """Give the table that `parse_parameter` reads back, without what is at its default."""
     keys = {"minimum": "min", "maximum": "max"}
-    bare = Parameter(name=parameter.name, type="", option="")
+    bare = Parameter(name=parameter.name, type="", option="\0")
     return {
         keys.get(key, key): list(value) if isinstance(value, tuple) else value
         for key, value in parameter.__dict__.items()
@@ -229,6 +230,8 @@ def make_argument(parameter: Parameter, value: Value) -> list[str]:
             return [f"{parameter.option}={str(value).lower()}"]
         chosen = parameter.option if value else parameter.off_option
         return [chosen] if chosen else []
+    if not parameter.option:
+        return [str(value)]
     return [f"{parameter.option}={value!r}" if isinstance(value, float) else f"{parameter.option}={value}"]
 
 

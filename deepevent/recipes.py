@@ -101,7 +101,7 @@ def load_recipes(path: Path) -> dict[str, Recipe]:
 def _expand(tables: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Fill recipes that are `like` another one of the file with its keys and parameters.
 
-    What the recipe says itself counts, key by key; a parameter that it sets to `false` it does not have.
+    What the recipe says itself counts, key by key; what it sets to `false` it does not have.
     """
     expanded: dict[str, Any] = {}
     for name, table in tables.items():
@@ -112,12 +112,16 @@ def _expand(tables: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if not isinstance(base, dict) or "like" in base:
             problems.append(f"{name}: like must name a recipe of this file that is like no other itself")
             continue
-        expanded[name] = {**base, **{key: value for key, value in table.items() if key != "like"}}
+        expanded[name] = _overlaid(base, {key: value for key, value in table.items() if key != "like"})
         own, inherited = table.get("parameters", {}), base.get("parameters", {})
         if isinstance(own, dict) and isinstance(inherited, dict):
-            merged = {**inherited, **{key: _merged(inherited.get(key), value) for key, value in own.items()}}
-            expanded[name]["parameters"] = {key: value for key, value in merged.items() if value is not False}
+            merged = {key: _merged(inherited.get(key), value) for key, value in own.items()}
+            expanded[name]["parameters"] = _overlaid(inherited, merged)
     return expanded
+
+
+def _overlaid(inherited: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in {**inherited, **own}.items() if value is not False}
 
 
 def _merged(inherited: object, own: object) -> object:

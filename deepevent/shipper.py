@@ -33,6 +33,7 @@ BACKOFF_FIRST_S = 0.25
 BACKOFF_LIMIT_S = 30.0
 HURRIED_PAUSE_S = 0.25  # the longest pause at the end of a run
 ABSENT_ENOUGH = 2  # attempts without an answer after which the end of a run waits no longer
+LONG_WAIT_S = 30.0  # a wait that the server asks for and that a person should hear of
 NOTE_INTERVAL_S = 1.0
 TEND_INTERVAL_S = 1.0
 LASTING_REFUSALS = (404, 413, 422)  # the same batch would be refused again
@@ -168,7 +169,7 @@ class Shipper:
             self._n_absent += 1
             pause = self._failed(None)
         except ServerBusy as error:
-            pause = self._failed(error.retry_after_s)
+            pause = self._told_to_wait(error)
         except SequenceGap as error:
             pause = self._rewind(error.expected)
         except ServerRefused as error:
@@ -260,6 +261,17 @@ class Shipper:
         limit = HURRIED_PAUSE_S if self._stopping else BACKOFF_LIMIT_S
         ceiling = min(limit, BACKOFF_FIRST_S * 2.0 ** min(self._n_failures, 10))
         return max(0.01, ceiling * int.from_bytes(os.urandom(2), "big") / 65535)
+
+    def _told_to_wait(self, error: ServerBusy) -> float:
+        """Wait as long as the server says; if that is long, say why, once, and let no run's end wait."""
+        if (error.retry_after_s or 0.0) >= LONG_WAIT_S:
+            say_once(
+                ("busy", error.status, self._journal.run_id),
+                f"the server takes nothing now and is asked again: {error}; meanwhile the points wait in "
+                f"{self._journal.folder}",
+            )
+            self._n_absent += ABSENT_ENOUGH
+        return self._failed(error.retry_after_s)
 
     def _refused(self, error: ServerRefused) -> float:
         """Say once what to do; the data stays in the spool."""

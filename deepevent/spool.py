@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deepevent.blobfiles import list_blobs, open_blob, remove_blob, set_aside
 from deepevent.cursor import ACKED_NAME, SHIP_LIMIT_BYTES
-from deepevent.errors import BatchInvalid, BlobInvalid, RecordDamaged, RunDeleted, SequenceGap
+from deepevent.errors import BatchInvalid, BlobInvalid, QuotaExceeded, RecordDamaged, RunDeleted, SequenceGap
 from deepevent.salvage import iter_verified, salvage, shapes_of
 from deepevent.segment import (
     SEGMENT_HEADER_SIZE,
@@ -49,6 +49,7 @@ class Report:
         n_records, n_blobs: how much that was.
         damage: one sentence per damaged place.
         refused: one sentence per writer or blob that was not taken; it stays on disk.
+        waiting: one sentence per writer whose project has no room left; it stays in the spool.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class Report:
         self.n_blobs = 0
         self.damage: list[str] = []
         self.refused: list[str] = []
+        self.waiting: list[str] = []
 
 
 def adopt(
@@ -70,8 +72,9 @@ def adopt(
     Args:
         home: the folder with `spool/`.
         send: sends or commits a batch and returns the sequence up to which all is durable. Raises SequenceGap
-            for records that are expected instead; BatchInvalid or RunDeleted if it will never be taken. Any
-            other error ends the adoption and passes through; nothing is lost by that.
+            for records that are expected instead; BatchInvalid or RunDeleted if it will never be taken;
+            QuotaExceeded if it will be taken once there is room: the other writers come first then. Any other
+            error ends the adoption and passes through; nothing is lost by that.
         put_blob: takes a blob's hash, open file and size in bytes. BatchInvalid and BlobInvalid set it aside.
         report: counts go on in it.
     """
@@ -80,6 +83,8 @@ def adopt(
         with writer:
             try:
                 writer.deliver(send, put_blob, report)
+            except QuotaExceeded as error:
+                report.waiting.append(f"writer {writer.writer_id} of run {writer.run_id}: {error}")
             except (BatchInvalid, RunDeleted) as error:
                 report.refused.append(f"writer {writer.writer_id} of run {writer.run_id}: {error}")
                 writer.quarantine()

@@ -47,6 +47,7 @@ def main(home: str = ".demo") -> None:
     """Take all pictures in both themes."""
     place = json.loads((Path(home) / "server.json").read_text())
     runs = call(place, "GET", "/runs")["runs"]
+    sweeps = [sweep for sweep in call(place, "GET", "/sweeps")["sweeps"] if sweep["best"]]
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -58,6 +59,9 @@ def main(home: str = ".demo") -> None:
             with_detections = next(run for run in runs if run["n_media"])
             address = f"{place['url']}/runs/{with_detections['id']}?tab=detections"
             take(page, address, f"detections-{theme}", ".funnel, [class*=funnel]")
+            if sweeps:  # `deepevent sweep train-det12 … --trials 10` beside the demo makes one
+                address = f"{place['url']}/sweeps/{sweeps[0]['id']}?trial={sweeps[0]['best']['number']}"
+                take(page, address, f"sweep-{theme}", ".importance")
         browser.close()
 
 

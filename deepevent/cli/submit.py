@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", help="what people call the job and its run (default: the recipe's name)")
     parser.add_argument("--project", default="default", help="project of its run")
+    parser.add_argument("--group", help="group of its run")
     parser.add_argument("--priority", type=int, default=0, help="higher goes first (default: 0)")
     parser.add_argument(
         "--after", type=int, action="append", default=[], metavar="ID", help="only after this job"
@@ -66,6 +67,7 @@ def _submit(api: ServerApi, arguments: argparse.Namespace, what: dict[str, Any])
         **what,
         "name": arguments.name,
         "project": arguments.project,
+        "group": arguments.group,
         "priority": arguments.priority,
         "after": arguments.after,
         "max_retries": arguments.retries,

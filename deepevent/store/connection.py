@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,10 @@ KEEPALIVES = (
 STALLED_WRITER = "SET idle_in_transaction_session_timeout = '60s'"
 """The same for a server that stands still in the middle of a transaction."""
 _REVISION = "deepevent_revision"
+STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's machine: some hundred looks at the clock a second
+
+read_limit_s: ContextVar[float | None] = ContextVar("read_limit_s", default=None)
+"""How long a read transaction of this thread may take; None: as long as it needs."""
 
 
 class Database:
@@ -69,15 +75,22 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Open a read transaction: everything in it sees the same snapshot."""
+        """Open a read transaction: everything in it sees the same snapshot.
+
+        Raises:
+            StoreBusy: no connection, or it took longer than `read_limit_s`.
+        """
         try:
             connection = self._reader.connect()
         except (OperationalError, PoolTimeout) as error:
             raise _busy("open a connection to the store", error) from error
-        with connection, connection.begin():
+        with connection, connection.begin(), _within(connection, read_limit_s.get()):
             try:
                 yield connection
             except DBAPIError as error:
+                if _was_cut(error):
+                    message = "the answer took longer than is allowed; ask for less, or with a closer filter"
+                    raise StoreBusy(message, RETRY_AFTER_S) from error
                 if not error.connection_invalidated:
                     raise
                 raise _busy("be read", error) from error
@@ -149,6 +162,31 @@ class Database:
         self.commits.close()
         self._reader.dispose()
         self._writer.dispose()
+
+
+@contextmanager
+def _within(connection: sa.Connection, limit_s: float | None) -> Iterator[None]:
+    """Let the database cut off what takes longer than `limit_s`."""
+    if limit_s is None:
+        yield
+        return
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = {max(1, int(limit_s * 1000))}"))
+        yield
+        return
+    raw: Any = connection.connection.dbapi_connection
+    until = time.monotonic() + limit_s
+    raw.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        raw.set_progress_handler(None, 0)
+
+
+def _was_cut(error: DBAPIError) -> bool:
+    """Whether the database ended a statement because its time was over."""
+    code = getattr(error.orig, "sqlite_errorcode", None) or getattr(error.orig, "sqlstate", None)
+    return code in (sqlite3.SQLITE_INTERRUPT, "57014")
 
 
 def read_revision(connection: sa.Connection) -> int:

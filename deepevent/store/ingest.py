@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from deepevent.errors import BatchInvalid, DeepEventError, StoreBusy, StoreOverloaded
 from deepevent.store.connection import RETRY_AFTER_S, Database, read_revision
 from deepevent.store.figures import IngestFigures
+from deepevent.store.quotas import Quotas
 from deepevent.store.staging import Staging
 from deepevent.store.states import States
 from deepevent.wire import Batch
@@ -72,6 +73,7 @@ class Committer:
         metric_limit: int = METRIC_LIMIT,
         clock: Callable[[], float] = time.time,
         waiting_bytes: int = WAITING_BYTES,
+        quotas: Quotas | None = None,
     ) -> None:
         """Start the thread.
 
@@ -82,12 +84,14 @@ class Committer:
             metric_limit: how many metrics a run may have.
             clock: seconds since 1970.
             waiting_bytes: how much may wait in memory for its commit.
+            quotas: what each project may hold.
         """
         self._db = db
         self._waiting_bytes = waiting_bytes
         self._on_commit = on_commit
         self._metric_limit = metric_limit
         self._clock = clock
+        self._quotas = quotas
         self._states = States()
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_BATCHES)
         self._bytes_waiting = 0
@@ -105,6 +109,7 @@ class Committer:
             RunDeleted: the run was deleted.
             BatchInvalid: it can never be accepted.
             StoreOverloaded: too much is waiting already: send it again later.
+            QuotaExceeded: the run's project has as much as it may have.
             StoreBusy: the commit could not be confirmed: send it again later.
         """
         waiting = _Waiting(batch)
@@ -207,11 +212,13 @@ class Committer:
     def _transact(self, group: list[_Waiting]) -> None:
         if not any(waiting.batch.n_records for waiting in group) and self._beat(group):
             return
+        if self._quotas is not None:
+            self._quotas.refresh()
         started = time.monotonic()
         with self._db.write() as connection:
             self._states.check(connection)
             before = read_revision(connection)
-            staging = Staging(connection, self._states, self._metric_limit, self._clock())
+            staging = Staging(connection, self._states, self._metric_limit, self._clock(), self._quotas)
             self._fill(staging, group)
             staging.write()
             revision = read_revision(connection)

@@ -285,7 +285,54 @@ alerts = sa.Table(
     sa.Column("level", sa.String(8), nullable=False),
     sa.Column("time", sa.Double, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("rule_id", sa.BigInteger),  # of the rule that raised it; a script's own alert has none
     sa.Index(None, "revision"),
+    sa.Index(None, "rule_id", "run_id", unique=True),  # a rule speaks once of a run; NULLs all differ
+    sqlite_autoincrement=True,
+)
+alert_rules = sa.Table(
+    "alert_rules",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    sa.Column("project", sa.String(NAME_LENGTH)),  # NULL: every project
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("metric", sa.String(NAME_LENGTH)),  # NULL: any, or none is asked for
+    sa.Column("bound", sa.Double),
+    sa.Column("patience", sa.Integer),
+    sa.Column("goal", sa.String(3)),  # min or max
+    sa.Column("level", sa.String(8), nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("created_by", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),  # the revision up to which it was looked at
+    sqlite_autoincrement=True,
+)
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    sa.Column("project", sa.String(NAME_LENGTH)),  # NULL: every project
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secret", sa.String(64), nullable=False),  # in clear: it signs
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("created_by", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),  # the last alert that was looked at
+    sqlite_autoincrement=True,
+)
+# What is still to be sent, and how it went.
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("id", LONG, primary_key=True),
+    sa.Column(
+        "webhook_id", LONG, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("alert_id", LONG, sa.ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),  # waiting, delivered, failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", sa.Double, nullable=False),
+    sa.Column("answer", sa.String(NAME_LENGTH), nullable=False),  # to the last attempt
+    sa.UniqueConstraint("webhook_id", "alert_id"),
+    sa.Index(None, "state", "due"),
     sqlite_autoincrement=True,
 )
 

@@ -17,7 +17,8 @@ from deepevent.store import schema
 from deepevent.store.apply import RunState, WriterState, apply_event, new_run
 from deepevent.store.blocks import BLOCK_POINTS, Points, encode
 from deepevent.store.connection import next_revision
-from deepevent.store.decode import Rows, decode_body
+from deepevent.store.decode import Content, Rows, decode_body
+from deepevent.store.quotas import Quotas
 from deepevent.store.series import SUMMARY, Series
 from deepevent.store.states import States
 from deepevent.store.values import dumps, flatten
@@ -29,7 +30,15 @@ SEEN_EVERY_S = 5.0  # how old `last_seen` and `heartbeat` may get before a batch
 class Staging:
     """One transaction's worth of batches."""
 
-    def __init__(self, connection: sa.Connection, states: States, metric_limit: int, now: float) -> None:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        states: States,
+        metric_limit: int,
+        now: float,
+        quotas: Quotas | None = None,
+    ) -> None:
+        self._quotas = quotas
         self._connection = connection
         self._states = states
         self._metric_limit = metric_limit
@@ -50,6 +59,7 @@ class Staging:
             RunDeleted: the run was deleted.
             SequenceGap: records before this batch are missing.
             BatchInvalid: a record is not what it should be.
+            QuotaExceeded: the run's project has as much as it may have.
         """
         run = self._states.run(self._connection, batch.run_id)
         if run is not None and run.row["deleted"]:
@@ -74,6 +84,7 @@ class Staging:
             )
         if skip < batch.n_records:
             content = decode_body(batch, skip, writer.shapes)
+            self._take_quota(run, content)
             if not run.exists:
                 self._states.add_run(run)
             self._runs[batch.run_id] = run
@@ -105,6 +116,16 @@ class Staging:
         self._write_metrics()
         for run in self._runs.values():
             self._write_rows(run)
+
+    def _take_quota(self, run: RunState, content: Content) -> None:
+        if self._quotas is None:
+            return
+        project = run.row["project"]
+        if not run.exists:
+            starts = [event for event in content.events if event["type"] == "run" and event["project"]]
+            project = starts[0]["project"] if starts else project
+        n_points = sum(rows.values.size for rows in content.rows)
+        self._quotas.take(project, runs=int(not run.exists), points=n_points)
 
     def _see(self, run: RunState, writer: WriterState, batch: Batch) -> None:
         """Note that the writer lives, now and then; a run that counted as lost is running again."""

@@ -45,6 +45,7 @@ def pair(shared_home: None) -> list[str]:
                         "train/noise": 1000.0 if step == 50 and number == 0 else step % 7,
                     },
                     step=step,
+                    epoch=step // 10,
                 )
             run.flush(30)
         ids.append(run.id)
@@ -242,3 +243,62 @@ def test_a_card_says_where_it_stands(pair: list[str], open_shared: Callable[...,
     expect(stands.locator(".last")).to_contain_text("0.5100")
     expect(stands.locator(".best")).to_contain_text("0.5100")
     expect(stands.locator(".best")).to_contain_text("second")
+
+
+def test_every_axis_shows_the_same_points(pair: list[str], open_shared: Callable[..., Page]) -> None:
+    """Over steps, epochs, the clock and the time since the start, 100 points stand at their places."""
+    page = open_shared(f"/runs/{pair[0]}")
+    span = """(axis) => {
+      const chart = window.deepevent.charts().find((one) => one.key === "loss");
+      const xs = chart?.traces[0]?.x ?? [];
+      return xs.length === 100 && chart.axis === axis ? [xs[0], xs[99]] : null;
+    }"""
+    spans = {}
+    for axis in ("step", "epoch", "time", "relative"):
+        page.get_by_role("combobox", name="x", exact=True).select_option(axis)
+        spans[axis] = page.wait_for_function(span, arg=axis).json_value()
+    assert spans["step"] == [0, 99]
+    assert spans["epoch"] == [0, 9]
+    lasted = (spans["time"][1] - spans["time"][0]) / 1000  # Plotly counts dates in milliseconds
+    assert lasted == pytest.approx(spans["relative"][1] - spans["relative"][0], abs=2e-3)
+    assert 0 <= spans["relative"][0] < spans["relative"][1] < 60
+
+
+def test_a_log_scale_says_what_it_cannot_show(pair: list[str], open_shared: Callable[..., Page]) -> None:
+    """The chart's own switch turns its scale, and values that are not positive are counted in words."""
+    page = open_shared(f"/runs/{pair[0]}")
+    noise = card(page, "noise")
+    noise.get_by_role("button", name="log").click()
+    expect(noise.get_by_text("15 values ≤ 0 have no place on a log scale")).to_be_visible()
+    expect(card(page, "loss").locator(".chart-notes")).to_have_count(0)
+    assert setting(page, "flip") == "noise"
+
+
+def test_only_charts_on_screen_are_redrawn(shared_server: Any, open_shared: Callable[..., Page]) -> None:
+    """Live points redraw what is seen; a chart below the fold is drawn once it is scrolled to."""
+    names = [f"part/{letter}" for letter in "abcdefghijkl"]
+
+    def log(first: int) -> None:
+        events = [
+            {"metrics": {name: float(step) for name in names}, "step": step}
+            for step in range(first, first + 5)
+        ]
+        body = {"run": run, "events": events}
+        assert shared_server.call("POST", "/api/v1/events", json=body).status_code == 200
+
+    run = shared_server.call("POST", "/api/v1/runs", json={"name": "tall", "project": "tall"}).json()["id"]
+    log(0)
+    page = open_shared(f"/runs/{run}")
+    page.set_viewport_size({"width": 900, "height": 500})
+    seen = """(n) => {
+      const charts = window.deepevent.charts();
+      return charts.length === 12 && charts[0].traces[0]?.x.length === n ? charts : null;
+    }"""
+    page.wait_for_function(seen, arg=5)
+    log(5)
+    charts = page.wait_for_function(seen, arg=10).json_value()
+    assert charts[0]["draws"] >= 2
+    assert charts[-1]["visible"] is False
+    assert charts[-1]["draws"] == 0
+    card(page, names[-1]).scroll_into_view_if_needed()
+    page.wait_for_function("() => window.deepevent.charts().at(-1).traces[0]?.x.length === 10")

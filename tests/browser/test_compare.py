@@ -98,6 +98,15 @@ def test_seeds_are_one_column_with_mean_and_spread(everything: str, open_shared:
     expect(row.locator("td").nth(1)).to_contain_text("−0.9000")
     page.reload()
     expect(row.locator("td").nth(1)).to_contain_text("−0.9000")
+    # The charts too: one line for each group, the mean of its runs, before a band of one deviation.
+    page.locator(".chart-section").scroll_into_view_if_needed()
+    page.wait_for_function("() => window.deepevent.charts()[0]?.traces.length === 4")
+    traces = page.evaluate("window.deepevent.charts()")[0]["traces"]
+    means = {t["name"]: t["y"] for t in traces if t["role"] == "validation"}
+    assert list(means) == ["lr 0.1", "lr 0.01"]
+    assert means["lr 0.1"] == pytest.approx([1.1 - step / 100 for step in range(5)])
+    band = next(t["y"] for t in traces if t["role"] == "envelope")
+    assert max(band) == pytest.approx(1.2)
 
 
 def test_a_brush_selects_runs_for_all_of_the_page(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from deepevent_trainer import cascade
-from deepevent_trainer.boxes import as_boxes
+from deepevent_trainer.boxes import as_boxes, iou
 from deepevent_trainer.networks import Network, build_network
 from deepevent_trainer.records import detections
 
@@ -117,6 +117,27 @@ def test_logged_detections_keep_every_ancestor(
     # Suppression moves nothing: child and parent are the same box.
     assert [second["boxes"][parent] for parent in third["parents"]] == third["boxes"]
     assert [first["scores"][parent] for parent in second["parents"]] == second["scores"]
+
+
+def test_a_turned_down_window_leaves_its_score_on_the_face(
+    nets: tuple[Network, Network], images: list[np.ndarray]
+) -> None:
+    """What a later net gave to the best window on a face is told, though it accepted none."""
+
+    def judge(crops: np.ndarray) -> np.ndarray:
+        faces = np.linspace(0.1, 0.4, len(crops), dtype=np.float32)
+        return np.stack([1 - faces, faces], axis=1)
+
+    first = cascade.scan(images[:1], nets[0], 0.0, min_face_px=14)
+    [found] = cascade.run(first, cascade.classify("det24", judge, 24, 0.5, 4096))
+    windows = found.stages[0].boxes
+    far = [10_000, 10_000, 10_010, 10_010]
+    logged = detections(found.stages, as_boxes([windows[-1], far]), train=False, max_windows=5)
+    assert logged["stages"][0]["face_scores"] is None
+    assert logged["stages"][1]["boxes"] == []
+    covering = iou(windows[-1:], windows)[0] >= 0.5
+    expected = np.linspace(0.1, 0.4, len(windows), dtype=np.float32)[covering].max()
+    assert logged["stages"][1]["face_scores"] == [pytest.approx(expected, abs=1e-4), None]
 
 
 def test_detections_of_an_image_without_windows_are_empty() -> None:

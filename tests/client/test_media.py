@@ -137,6 +137,8 @@ STAGE = {"name": "det12", "kind": "classify", "boxes": [[0, 0, 5, 5]], "scores":
         ({"stages": [STAGE, {**STAGE, "parents": [1]}]}, "stage before"),
         ({"stages": [STAGE, {**STAGE, "parents": [0.5]}]}, "integers"),
         ({"truth": [["a", 0, 1, 1]]}, "numbers"),
+        ({"truth": [[0, 0, 1, 1]], "stages": [{**STAGE, "face_scores": []}]}, "as many as the truth"),
+        ({"truth": [[0, 0, 1, 1]], "stages": [{**STAGE, "face_scores": ["a"]}]}, "numbers"),
     ],
 )
 def test_detections_are_checked(detections: Any, said: str) -> None:

@@ -6,15 +6,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from deepevent.store import connection, migrate
+from deepevent.store import connection, migrate, schema
 
 SCRIPTS = Path(__file__).with_name("scripts.toml")
 
@@ -56,19 +56,56 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty, migrated store: a SQLite file, or a database of its own in PostgreSQL."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'deepevent.db'}"
-    else:
+class PostgresStore:
+    """One migrated database, which is emptied for each test: making one of its own takes a second."""
+
+    def __init__(self, folder: str) -> None:
         import psycopg
 
-        folder = request.getfixturevalue("postgres")
-        name = f"jobs_{uuid.uuid4().hex}"
-        with psycopg.connect(host=folder, user="postgres", dbname="postgres", autocommit=True) as admin:
-            admin.execute(f'CREATE DATABASE "{name}"')
-        url = f"postgresql+psycopg://postgres@/{name}?host={folder}"
+        self._connect = {"host": folder, "user": "postgres", "autocommit": True}
+        with psycopg.connect(dbname="postgres", **self._connect) as admin:
+            admin.execute("CREATE DATABASE jobs")
+        self.url = f"postgresql+psycopg://postgres@/jobs?host={folder}"
+        db = connection.open_database(self.url)
+        migrate.upgrade(db)
+        with db.read() as reading:
+            tables = schema.metadata.sorted_tables
+            self._first = {table: reading.execute(sa.select(table)).mappings().all() for table in tables}
+        db.close()
+
+    def empty(self) -> str:
+        """Bring it back to what the migrations made; give its address."""
+        import psycopg
+
+        names = ", ".join(f'"{table.name}"' for table in self._first)
+        with psycopg.connect(dbname="jobs", **self._connect) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = 'jobs' AND pid <> pg_backend_pid()"
+            )
+            admin.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        db = connection.open_database(self.url)
+        with db.write() as writing:
+            for table, rows in self._first.items():
+                if rows:
+                    writing.execute(sa.insert(table), [dict(row) for row in rows])
+        db.close()
+        return self.url
+
+
+@pytest.fixture(scope="session")
+def postgres_store(postgres: str) -> PostgresStore:
+    """The database of this session in PostgreSQL."""
+    return PostgresStore(postgres)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty, migrated store: a SQLite file, or the database in PostgreSQL."""
+    if request.param == "postgresql":
+        store: PostgresStore = request.getfixturevalue("postgres_store")
+        return store.empty()
+    url = f"sqlite:///{tmp_path / 'deepevent.db'}"
     db = connection.open_database(url)
     migrate.upgrade(db)
     db.close()

@@ -238,3 +238,27 @@ def test_old_attempt_is_ended_when_its_lease_was_given_away(
     os.kill(frozen.process.pid, 18)
     wait_until(lambda: queue.run(job)["metrics"]["process"]["last"] != first)
     assert [a["state"] for a in queue.job(job["id"])["attempts"]] == ["lost", "running"]
+
+
+def test_agents_share_a_queue_in_postgresql(
+    start_server: Callable[..., Any],
+    start_agent: Callable[..., Any],
+    postgres_store: Any,
+    wait_until: Wait,
+    tmp_path: Path,
+) -> None:
+    """Two agents take a queue's jobs, each job once, also those of an agent that is killed meanwhile."""
+    queue = Queue(start_server(*LEASE, "--store", postgres_store.empty()), wait_until)
+    marks = tmp_path / "marks"
+    marks.touch()
+    agents = [start_agent("--slots", "2", "--name", name, MARKS=str(tmp_path)) for name in ("one", "two")]
+    queue.call("PUT", "/queue", {"paused": True})
+    jobs = [queue.submit("mark", retries=5)["id"] for _ in range(12)]
+    queue.call("PUT", "/queue", {"paused": False})
+    wait_until(lambda: marks.read_text().count("end") >= 2)
+    agents[0].kill()
+    start_agent("--slots", "2", "--name", "one", MARKS=str(tmp_path))
+    attempts = [queue.wait_for(job, "completed", "failed")["attempts"] for job in jobs]
+    assert all([attempt["state"] for attempt in told].count("completed") == 1 for told in attempts)
+    assert {attempt["agent"] for told in attempts for attempt in told} == {"one", "two"}
+    assert "overlap" not in marks.read_text()

@@ -12,9 +12,9 @@ from deepevent.store import jobs, leases
 from deepevent.store.connection import Database
 from deepevent.store.leases import Terms
 
-N_JOBS = 100
-N_WORKERS = 5
-N_KILLS = 6
+N_JOBS = 60
+N_WORKERS = 4
+N_KILLS = 3
 TERMS = Terms(lease_s=1.0, backoff_s=0.0)
 RECIPE = parse_recipe("train", {"command": ["true"]})
 WORKER = textwrap.dedent(

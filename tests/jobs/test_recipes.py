@@ -89,6 +89,17 @@ def test_a_recipe_like_another_has_what_it_does_not_say_itself(tmp_path: Path) -
         check_parameters(second, {"epochs": 1001})
 
 
+def test_a_choice_may_stand_by_itself(tmp_path: Path) -> None:
+    """`option = ""` is for choices alone: what is typed freely could become an option."""
+    text = FILE.replace('default = "sgd"}', 'default = "sgd", option = ""}')
+    recipe = load_recipes(write(tmp_path, text))["det12"]
+    again = parse_recipe("det12", json.loads(json.dumps(describe(recipe))))
+    for one in (recipe, again):
+        assert "adam" in build_arguments(one, {"optimiser": "adam"})
+    with pytest.raises(RecipeInvalid, match="option must be a plain word"):
+        load_recipes(write(tmp_path, FILE.replace('pattern = "[^x]*"', 'option = ""')))
+
+
 @pytest.mark.parametrize("base", ["nothing", "second", "third"])
 def test_like_names_a_recipe_of_the_file_that_is_like_none(tmp_path: Path, base: str) -> None:
     """No chains, no circles, no unknown names."""

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from deepevent.recipes import Recipe, build_arguments, load_recipes, place_roots
 from deepevent_trainer.agent import OWN_RECIPES
+from deepevent_trainer.experiments.catalogue import CASCADES as QUESTIONS
+from deepevent_trainer.experiments.catalogue import NETS
+from deepevent_trainer.own_runs import runs_of_their_own
 from deepevent_trainer.recipes import CASCADES, RECIPES
 
 OWN = load_recipes(OWN_RECIPES)
@@ -18,6 +22,7 @@ def parse(recipe: Recipe, folder: Path, resumed: bool = False) -> argparse.Names
     """Read a recipe's arguments as the command would, with a value for each parameter that needs one."""
     places = {"data": str(folder), "jobs": str(folder), "work": str(folder), "python": "python"}
     values = {p.name: "." for p in recipe.parameters if p.type == "path"}
+    values |= {p.name: p.choices[0] for p in recipe.parameters if p.type == "choice" and p.default is None}
     program, name, *words = build_arguments(
         place_roots(recipe, places), values, resumed=resumed, places=places
     )
@@ -32,6 +37,22 @@ def test_there_is_one_for_each_net_and_for_the_cascade() -> None:
     """Nobody has to write a recipe to train a cascade."""
     nets = {name for names in CASCADES.values() for name in names}
     assert {f"train-{net}" for net in nets} | {"train-cascade"} <= set(OWN)
+
+
+def test_every_experiment_can_be_chosen() -> None:
+    """`reproduce` offers what the command knows."""
+    offered = next(p for p in OWN["reproduce"].parameters if p.name == "experiment").choices
+    assert set(offered) == {*NETS, *QUESTIONS, "all"}
+
+
+def test_nets_of_one_job_are_runs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the block nothing names the job's run; behind it, everything is as before."""
+    monkeypatch.setenv("DEEPEVENT_RUN", "of-the-job")
+    monkeypatch.setenv("DEEPEVENT_RUN_OWNED", "1")
+    with runs_of_their_own():
+        assert not {"DEEPEVENT_RUN", "DEEPEVENT_RUN_OWNED"} & set(os.environ)
+    assert os.environ["DEEPEVENT_RUN"] == "of-the-job"
+    assert os.environ["DEEPEVENT_RUN_OWNED"] == "1"
 
 
 @pytest.mark.parametrize("recipe", OWN.values(), ids=list(OWN))
@@ -50,6 +71,6 @@ def test_people_are_told_what_it_does(recipe: Recipe) -> None:
     assert recipe.resources.memory_mb
     for parameter in recipe.parameters:
         assert parameter.help, parameter.name
-        if parameter.name == "recipe":
+        if parameter.name == "recipe" and recipe.name != "train-cascade":
             net = recipe.name.removeprefix("train-")
-            assert all(net == "cascade" or net in RECIPES[str(choice)] for choice in parameter.choices)
+            assert all(net in RECIPES[str(choice)] for choice in parameter.choices)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deepevent_trainer import cascade
 from deepevent_trainer.cascade import Candidates, Classifier, Mapper, Stage
+from deepevent_trainer.pyramid import luminance
 from deepevent_trainer.suppression import suppress
 
 # A box moves by itself, so levels need not lie as near as with windows that stay (MTCNN: 1.41).
@@ -46,16 +46,6 @@ class Judge:
     stride_px: int = 4
 
 
-def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the luminance of an RGB image, `(H, W)`; a grey one as it is."""
-    if image.ndim == 2:
-        return image
-    if image.shape[2] == 1:
-        return np.ascontiguousarray(image[..., 0])
-    code = cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY
-    return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
-
-
 def pipeline(
     images: Iterable[NDArray[np.uint8]],
     judges: Sequence[Judge],
@@ -69,7 +59,7 @@ def pipeline(
     if first.mapper is None:
         raise ValueError(f"{first.name!r} cannot scan a level")
     stream = cascade.scan_with(
-        (grey(image) for image in images),
+        (luminance(image) for image in images),
         first.name,
         first.mapper,
         first.size_px,

@@ -50,6 +50,8 @@ class StageRecord:
         parents: `(N,)` int64, index of the window of the stage before; -1 in the first stage.
         n_seen: how many windows the stage looked at.
         threshold: the score from which the stage accepts, if it judges.
+        judged: `(M,)` float32 in [0, 1], what it gave to every window of the stage before, the ones that it
+            turned down included; None if it does not judge, or nothing was before it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class StageRecord:
     parents: NDArray[np.int64]
     n_seen: int
     threshold: float | None = None
+    judged: NDArray[np.float32] | None = None
 
 
 @dataclass(eq=False)
@@ -89,11 +92,12 @@ class Candidates:
         boxes: NDArray[np.float32] | None = None,
         scores: NDArray[np.float32] | None = None,
         threshold: float | None = None,
+        judged: NDArray[np.float32] | None = None,
     ) -> Candidates:
         """Return the windows `kept`, with new `boxes` or `scores` of those if given, and the stage noted."""
         new_boxes = self.boxes[kept] if boxes is None else boxes
         new_scores = self.scores[kept] if scores is None else scores
-        record = StageRecord(name, kind, new_boxes, new_scores, kept, len(self.boxes), threshold)
+        record = StageRecord(name, kind, new_boxes, new_scores, kept, len(self.boxes), threshold, judged)
         return Candidates(self.image, new_boxes, new_scores, self.scales[kept], [*self.stages, record])
 
 
@@ -211,7 +215,9 @@ def classify(
         for candidates, probabilities in in_batches(stream, judge, size_px, batch_size, context):
             scores = probabilities[:, FACE]
             kept = np.flatnonzero(scores >= threshold).astype(np.int64)
-            passed = candidates.passed(name, "classify", kept, scores=scores[kept], threshold=threshold)
+            passed = candidates.passed(
+                name, "classify", kept, scores=scores[kept], threshold=threshold, judged=scores
+            )
             if len(passed.stages) == 1:
                 # The windows before the first stage are noted nowhere, so there is nothing to point to.
                 passed.stages[0].parents[:] = -1

@@ -1,7 +1,8 @@
-"""`deepevent train cascade --recipe best`: all nets of the cascade, one behind the other.
+"""`deepevent train cascade --recipe best`: the nets of the cascade, one behind the other.
 
-Each later net learns from background that the cascade so far takes for faces, twice: once before it is
-trained and once with itself in the cascade. A net whose checkpoint is complete is not trained again.
+Each net is trained in rounds; before every round the cascade so far, from a net's second round on with the
+net itself, searches photographs for background that it takes for faces, and the net learns from what was
+found. A net whose checkpoint is complete is not trained again, so an interrupted command goes on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -18,14 +20,17 @@ import torch
 from numpy.typing import NDArray
 
 import deepevent
+from deepevent.errors import SettingsError
 from deepevent_trainer import box_cascade, cascade, checkpoint
-from deepevent_trainer.boxes import as_boxes, iou, squared
+from deepevent_trainer.boxes import iou, squared
+from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.box_crops import BoxCrops, Faces
-from deepevent_trainer.data.crops import Crops, is_background
+from deepevent_trainer.data.crops import Crops
 from deepevent_trainer.data.folder import read_folder
+from deepevent_trainer.data.mining import joined, mine
 from deepevent_trainer.data.photographs import Photograph
-from deepevent_trainer.data.split import divide
+from deepevent_trainer.data.split import Division, divide
 from deepevent_trainer.loop import Sample, Schedule, train
 from deepevent_trainer.networks import Network, build_network
 from deepevent_trainer.plans import Plan
@@ -33,36 +38,89 @@ from deepevent_trainer.recipes import CASCADES, plan_of
 from deepevent_trainer.records import detections
 from deepevent_trainer.samples import choose, small
 
+# Epochs of each round of a net, in shares of --epochs: what the last net lets pass is what a person sees.
+COURSES: dict[str, tuple[float, ...]] = {"det12": (1, 0.5), "det24": (1, 1), "det48": (1, 1, 1)}
+LATER_ROUNDS_RATE = 0.4
 RECALL_FLOORS = {"det12": 0.97, "det24": 0.97}
 FINAL_THRESHOLD = 0.2
-MINING_THRESHOLD_SHARE = 0.5
-MINED_A_PHOTOGRAPH = 40
+# Nets are mined a little below their thresholds, so that the next one knows what lies around those.
+MINING_THRESHOLD_SHARE = 0.7
+OWN_MINING_THRESHOLD = 0.3
+# Training and validation windows drawn at random, and as many mined before each round.
+N_WINDOWS = (8_000, 2_000)
 # Faces smaller than this teach nothing that an enlarged crop could show.
-SMALLEST_FACE_PX = 14.0
+SMALLEST_FACE_PX = 18.0
 MIN_FACE_PX = 24.0
+# Photographs on which thresholds are chosen, overlap with the face of the window that counts there, and the
+# score under which no window is looked at.
+THRESHOLD_PHOTOGRAPHS = 120
+THRESHOLD_IOU = 0.4
+LOWEST_THRESHOLD = 0.05
 
 
 def train_cascade(args: argparse.Namespace) -> int:
-    """Train every net of `args.recipe` in order; return the exit code."""
+    """Train the nets of `args.recipe` in order; return the exit code."""
     torch.set_num_threads(args.threads or 1)
     cv2.setNumThreads(args.threads or 1)
-    division = divide(read_folder(args.data, args.positives_only), args.seed)
-    table = args.out / "thresholds.json"
-    thresholds: dict[str, float] = json.loads(table.read_text()) if table.exists() else {}
-    done: list[Network] = []
-    for name in CASCADES[args.recipe]:
-        plan = plan_of(name, args.recipe)
-        path = args.out / f"{name}.pt"
-        if name in thresholds and path.exists():
-            done.append(checkpoint.network_from(checkpoint.load(path)))
-            _say(f"{name}: trained already, {path}")
+    division = divide(read_folder(args.data, args.positives_only, spare_covered=True), args.seed)
+    work = Workshop(args, division)
+    names = CASCADES[args.recipe]
+    wanted = args.nets.split(",") if args.nets else names
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise SettingsError(f"recipe {args.recipe!r} has no net {unknown[0]!r}; it has {', '.join(names)}")
+    for name in wanted:
+        if name in work.thresholds() and work.path(name).exists():
+            _say(f"{name}: trained already, {work.path(name)}")
             continue
-        network = _stage(args, plan, path, division.training, division.validation, done, thresholds)
-        done.append(network)
-        thresholds[name] = _threshold(done, thresholds, division.validation, args.seed)
-        table.write_text(json.dumps(thresholds, indent=1))
-        _say(f"{name}: accepts from {thresholds[name]:.4f} on")
+        _train_net(work, plan_of(name, args.recipe))
+        threshold = _threshold(work.trained(before=name, itself=True), division.validation, args.seed)
+        work.note_threshold(name, threshold)
+        _say(f"{name}: accepts from {threshold:.4f} on")
     return 0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a training of the cascade works with: arguments, photographs and the folder of checkpoints."""
+
+    args: argparse.Namespace
+    division: Division
+
+    def path(self, name: str) -> Path:
+        """Return where the checkpoint of a net lies."""
+        return Path(self.args.out) / f"{name}.pt"
+
+    def thresholds(self) -> dict[str, float]:
+        """Return the score from which each trained net accepts."""
+        table = Path(self.args.out) / "thresholds.json"
+        found: dict[str, float] = json.loads(table.read_text()) if table.exists() else {}
+        return found
+
+    def note_threshold(self, name: str, threshold: float) -> None:
+        """Keep the threshold of a net, in the order of the cascade."""
+        found = self.thresholds() | {name: threshold}
+        ordered = {one: found[one] for one in CASCADES[self.args.recipe] if one in found}
+        (Path(self.args.out) / "thresholds.json").write_text(json.dumps(ordered, indent=1))
+
+    def trained(self, before: str, *, itself: bool = False) -> list[tuple[Network, float]]:
+        """Return the nets that stand before a net and are trained by now, with their thresholds.
+
+        A net may be trained while one before it is not there yet (`--nets`): its first rounds then learn from
+        what the still earlier ones let pass. `itself` adds the net, at the lowest threshold.
+        """
+        thresholds, found = self.thresholds(), []
+        for name in CASCADES[self.args.recipe]:
+            if name == before:
+                if itself:
+                    found.append((self._load(name), LOWEST_THRESHOLD))
+                break
+            if name in thresholds:
+                found.append((self._load(name), thresholds[name]))
+        return found
+
+    def _load(self, name: str) -> Network:
+        return checkpoint.network_from(checkpoint.load(self.path(name)))
 
 
 def judges_of(networks: Sequence[Network], thresholds: dict[str, float]) -> list[box_cascade.Judge]:
@@ -86,7 +144,7 @@ def judges_of(networks: Sequence[Network], thresholds: dict[str, float]) -> list
 
 def faces_of(photographs: Sequence[Photograph], size_px: int, seed: int) -> Faces:
     """Return the faces large enough to learn from, with the annotated box of each."""
-    kept = crops.positives(photographs, size_px, seed, SMALLEST_FACE_PX)
+    kept = crops.positives(photographs, size_px, seed, SMALLEST_FACE_PX, planes=1)
     sides = np.ones((len(kept), 2), dtype=np.float32)
     for index in range(len(kept)):
         faces = photographs[kept.photographs[index]].faces
@@ -96,130 +154,128 @@ def faces_of(photographs: Sequence[Photograph], size_px: int, seed: int) -> Face
     return Faces(kept, sides)
 
 
-def mine(
-    judges: Sequence[box_cascade.Judge], photographs: Sequence[Photograph], size_px: int, most: int
-) -> Crops:
-    """Return windows of background that the cascade so far takes for faces, no photograph giving too many.
-
-    Photographs whose faces are not all annotated give none, and no window overlaps a face.
-    """
-    found: list[NDArray[np.float32]] = []
-    n = 0
-    for photograph in photographs:
-        boxes = as_boxes([])
-        if photograph.complete and n < most:
-            candidates = next(box_cascade.pipeline([photograph.read()], judges, MIN_FACE_PX))
-            windows = squared(candidates.boxes)
-            wrong = is_background(windows, photograph) & (windows[:, 2] - windows[:, 0] >= SMALLEST_FACE_PX)
-            boxes = windows[wrong][:MINED_A_PHOTOGRAPH]
-        n += len(boxes)
-        found.append(boxes)
-    return crops.cut(photographs, found, size_px)
-
-
-def _stage(
-    args: argparse.Namespace,
-    plan: Plan,
-    path: Path,
-    training: Sequence[Photograph],
-    validation: Sequence[Photograph],
-    done: Sequence[Network],
-    thresholds: dict[str, float],
-) -> Network:
-    """Train one net, in two rounds of mining."""
+def _train_net(work: Workshop, plan: Plan) -> None:
+    """Train one net, in rounds of mining, to its checkpoint."""
+    args, name = work.args, plan.name
     torch.manual_seed(args.seed)
-    network = build_network(plan.name, args.recipe)
-    size = plan.size_px
-    faces = (faces_of(training, size, args.seed), faces_of(validation, size, args.seed))
-    random_background = [
-        crops.negatives(side, size, count, args.seed + index)
-        for index, (side, count) in enumerate(((training, 6_000), (validation, 1_500)))
+    network = build_network(name, args.recipe)
+    sides = (work.division.training, work.division.validation)
+    faces = [faces_of(side, plan.size_px, args.seed) for side in sides]
+    background = [
+        crops.negatives(side, plan.size_px, count, args.seed + index, planes=1)
+        for index, (side, count) in enumerate(zip(sides, N_WINDOWS, strict=True))
     ]
-    loose = {name: value * MINING_THRESHOLD_SHARE for name, value in thresholds.items()}
-    shuffled = [training[i] for i in np.random.default_rng([args.seed, 50]).permutation(len(training))]
-    shown = [small(p) for p in choose(validation, args.seed)]
-    for number in (1, 2):
-        last = number == 2
-        mined: list[Crops] = []
-        so_far = [*done, network.eval()] if last else list(done)
-        if so_far:
-            limits = {**loose, plan.name: 0.3}
-            mined.append(mine(judges_of(so_far, limits), shuffled[: args.mining_photographs], size, 7_000))
-            _say(f"{plan.name}, round {number}: {len(mined[0])} wrong windows found")
-        background = joined([random_background[0], *mined])
+    shares = COURSES[name]
+    for number, share in enumerate(shares, start=1):
+        save_to = work.path(name) if number == len(shares) else work.path(f"{name}.round{number}")
+        if save_to.exists():
+            state = checkpoint.load(save_to)
+            if state["progress"]["epoch"] == state["schedule"]["epochs"]:
+                network = checkpoint.network_from(state)
+                continue
+        for index, side in enumerate(sides):
+            found = _mined(work, network if number > 1 else None, plan, side, N_WINDOWS[index])
+            background[index] = joined([background[index], *found])
+        _say(
+            f"{name}, round {number}: {len(faces[0].crops)} faces, {len(background[0])} windows of background"
+        )
         source = BoxCrops(
-            (faces[0], background),
-            (faces[1], random_background[1]),
+            (faces[0], background[0]),
+            (faces[1], background[1]),
             context=plan.context,
             batch_size=args.batch_size,
             crops_per_epoch=args.crops_per_epoch,
             seed=args.seed + number,
         )
-        schedule = Schedule(args.epochs, args.learning_rate if not last else args.learning_rate / 3)
-        save_to = path if last else path.with_suffix(".round1.pt")
-        resumed = checkpoint.load(save_to) if save_to.exists() else None
-        run = deepevent.start(
-            name=f"{plan.name} round {number}",
-            project=args.project,
-            group=args.group or f"cascade-{args.recipe}",
-            config={"net": plan.name, "recipe": args.recipe, "round": number, "n_mined": len(background)},
-        )
-        with run:
-
-            def sampler(trained: Network, _measures: dict[str, float]) -> list[Sample]:
-                limits = {**thresholds, plan.name: 0.5}
-                images = [p.read() for p in shown]
-                outs = box_cascade.pipeline(images, judges_of([*done, trained], limits), MIN_FACE_PX)
-                return [
-                    (p.name, image, detections(out.stages, p.faces, train=False))
-                    for p, image, out in zip(shown, images, outs, strict=True)
-                ]
-
-            outcome = train(
-                network,
-                source,
-                schedule,
-                run,
-                save_to=save_to,
-                sampler=sampler,
-                resume_from=resumed,
-                note={"run": run.id},
-            )
-            run.summary.update(outcome.measures)
-        _say(
-            f"{plan.name}, round {number}: "
-            + json.dumps({k: round(v, 4) for k, v in outcome.measures.items()})
-        )
-    return network.eval()
+        rate = args.learning_rate * (1 if number == 1 else LATER_ROUNDS_RATE)
+        schedule = Schedule(max(1, round(args.epochs * share)), rate, seed=args.seed)
+        _round(work, network, source, schedule, number, save_to)
 
 
-def joined(parts: Sequence[Crops]) -> Crops:
-    """Return several pools as one; the indices of photographs of later pools mean nothing any more."""
-    return Crops(
-        np.concatenate([part.pixels for part in parts]),
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.photographs for part in parts]),
-        parts[0].size_px,
+def _mined(
+    work: Workshop, itself: Network | None, plan: Plan, photographs: Sequence[Photograph], most: int
+) -> list[Crops]:
+    """Return the background that the cascade so far takes for faces; nothing where there is none."""
+    so_far = work.trained(before=plan.name)
+    networks = [network for network, _ in so_far]
+    limits = {network.name: threshold * MINING_THRESHOLD_SHARE for network, threshold in so_far}
+    if itself is not None:
+        networks.append(itself.eval())
+        limits[plan.name] = OWN_MINING_THRESHOLD
+    if not networks:
+        return []
+    order = np.random.default_rng([work.args.seed, 50, len(networks)]).permutation(len(photographs))
+    chosen = [photographs[index] for index in order[: work.args.mining_photographs]]
+    judges = judges_of(networks, limits)
+
+    def find(images: Iterable[NDArray[np.uint8]]) -> Iterator[Candidates]:
+        return box_cascade.pipeline(images, judges, MIN_FACE_PX)
+
+    return [mine(find, chosen, plan.size_px, most, SMALLEST_FACE_PX, planes=1)]
+
+
+def _round(
+    work: Workshop, network: Network, source: BoxCrops, schedule: Schedule, number: int, save_to: Path
+) -> None:
+    """Train one round and log it as a run, with sample photographs each epoch."""
+    args, name = work.args, network.name
+    shown = [small(photograph) for photograph in choose(work.division.validation, args.seed)]
+    before = work.trained(before=name)
+    resumed = checkpoint.load(save_to) if save_to.exists() else None
+
+    def sampler(trained: Network, _measures: dict[str, float]) -> list[Sample]:
+        limits = {one.name: threshold for one, threshold in before} | {name: 0.5}
+        judges = judges_of([*(one for one, _ in before), trained], limits)
+        if judges[0].mapper is None:
+            return []
+        images = [photograph.read() for photograph in shown]
+        outs = box_cascade.pipeline(images, judges, MIN_FACE_PX)
+        return [
+            (photograph.name, image, detections(out.stages, photograph.faces, train=False))
+            for photograph, image, out in zip(shown, images, outs, strict=True)
+        ]
+
+    run = deepevent.start(
+        name=f"{name} round {number}",
+        project=args.project,
+        group=args.group or f"cascade-{args.recipe}",
+        config={"net": name, "recipe": args.recipe, "round": number, "seed": args.seed},
+        resume=None if resumed is None else resumed["note"].get("run"),
     )
+    with run:
+        outcome = train(
+            network,
+            source,
+            schedule,
+            run,
+            save_to=save_to,
+            sampler=sampler,
+            resume_from=resumed,
+            note={"run": run.id},
+        )
+        run.summary.update(outcome.measures)
+    told = {key: round(value, 4) for key, value in outcome.measures.items()}
+    _say(f"{name}, round {number}: {json.dumps(told)}")
 
 
 def _threshold(
-    networks: Sequence[Network], thresholds: dict[str, float], photographs: Sequence[Photograph], seed: int
+    trained: Sequence[tuple[Network, float]], photographs: Sequence[Photograph], seed: int
 ) -> float:
     """Return the highest score at which the last net keeps its share of the faces that reach it."""
+    networks = [network for network, _ in trained]
     name = networks[-1].name
     if name not in RECALL_FLOORS:
         return FINAL_THRESHOLD
-    judges = judges_of(networks, {**thresholds, name: 0.01})
+    judges = judges_of(networks, {network.name: threshold for network, threshold in trained})
     best: list[float] = []
-    chosen = [p for p in photographs if len(p.faces)]
-    order = np.random.default_rng([seed, 51]).permutation(len(chosen))[:120]
+    chosen = [photograph for photograph in photographs if len(photograph.faces)]
+    order = np.random.default_rng([seed, 51]).permutation(len(chosen))[:THRESHOLD_PHOTOGRAPHS]
     for index in order:
         photograph = chosen[index]
         tall = photograph.faces[(photograph.faces[:, 3] - photograph.faces[:, 1]) >= MIN_FACE_PX]
         found = next(box_cascade.pipeline([photograph.read()], judges, MIN_FACE_PX))
         if len(tall) and len(found.boxes):
-            overlaps = iou(squared(tall), squared(found.boxes)) >= 0.4
+            overlaps = iou(squared(tall), squared(found.boxes)) >= THRESHOLD_IOU
             scores = np.where(overlaps, found.scores[None], 0).max(axis=1)
             best += scores[scores > 0].tolist()
     if not best:

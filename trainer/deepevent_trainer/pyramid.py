@@ -43,6 +43,16 @@ class Level:
         return both.astype(np.float32)
 
 
+def luminance(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the luminance of an RGB image, `(H, W)`; a grey one as it is."""
+    if image.ndim == 2:
+        return image
+    if image.shape[2] == 1:
+        return np.ascontiguousarray(image[..., 0])
+    code = cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY
+    return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
+
+
 def levels(
     image: NDArray[np.uint8], size_px: int, min_face_px: float, scale_step: float = SCALE_STEP
 ) -> Iterator[Level]:

@@ -16,12 +16,13 @@ from deepevent_trainer.boxes import Boxes, iou
 from deepevent_trainer.cascade import StageRecord
 
 MAX_WINDOWS = 400
+FACE_IOU = 0.5  # a window covers a face from here on, as in the evaluation
 
 
 def detections(
     stages: Sequence[StageRecord], truth: Boxes, *, train: bool, max_windows: int = MAX_WINDOWS
 ) -> dict[str, Any]:
-    """Return `{truth, train, stages: [{name, kind, boxes, scores, parents, threshold, total, seen}]}`.
+    """Return `{truth, train, stages: […]}` with of each stage what `deepevent.detections` names.
 
     Args:
         stages: in order; `parents` of each point into the one before it.
@@ -34,6 +35,7 @@ def detections(
     kept = _kept(stages, truth, max_windows)
     told = []
     previous: NDArray[np.int64] | None = None
+    before: StageRecord | None = None
     for stage, indices in zip(stages, kept, strict=True):
         parents = (
             np.full(len(indices), -1)
@@ -51,10 +53,19 @@ def detections(
                 "threshold": stage.threshold,
                 "total": len(stage.boxes),
                 "seen": stage.n_seen,
+                "face_scores": None if before is None else _face_scores(stage, before, truth),
             }
         )
-        previous = indices
+        previous, before = indices, stage
     return {"truth": np.round(truth.astype(np.float64), 2).tolist(), "train": train, "stages": told}
+
+
+def _face_scores(stage: StageRecord, before: StageRecord, truth: Boxes) -> list[float | None] | None:
+    """Return the best score that a stage gave to a window on each face, turned down ones included."""
+    if stage.judged is None or not len(truth):
+        return None
+    covering = iou(truth, before.boxes) >= FACE_IOU
+    return [round(float(stage.judged[windows].max()), 4) if windows.any() else None for windows in covering]
 
 
 def _kept(stages: Sequence[StageRecord], truth: Boxes, max_windows: int) -> list[NDArray[np.int64]]:

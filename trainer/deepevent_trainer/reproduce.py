@@ -28,6 +28,7 @@ from deepevent_trainer.experiments.catalogue import CASCADES, NETS, SIZES, Exper
 from deepevent_trainer.experiments.report import write_report
 from deepevent_trainer.experiments.trials import BATCH_SIZE, LEARNING_RATE, Result, Trials
 from deepevent_trainer.loop import Schedule
+from deepevent_trainer.own_runs import runs_of_their_own
 from deepevent_trainer.stopping import stop_on_signal
 
 HELP = "repeat the article's experiments and write a report"
@@ -96,7 +97,7 @@ def execute(args: argparse.Namespace) -> int:
         size,
     )
     out = args.out / size_name
-    with stop_on_signal() as stopped:
+    with stop_on_signal() as stopped, runs_of_their_own():
         trials = Trials(division, size, out, project=args.project, stop=stopped.is_set)
         results = trials.run(wanted)
         rows = answer_questions(questions, division, size, out, args.project, stopped.is_set)

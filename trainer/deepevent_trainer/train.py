@@ -31,6 +31,7 @@ from deepevent_trainer.distributed import Group, joined
 from deepevent_trainer.loop import Outcome, Schedule, train
 from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.networks import RECIPES, Network, build_network, describe, plan_of
+from deepevent_trainer.own_runs import runs_of_their_own
 from deepevent_trainer.recipes import CASCADES
 from deepevent_trainer.samples import CascadeSamples, choose
 from deepevent_trainer.stopping import stop_on_signal
@@ -49,6 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mining-photographs", type=int, default=1_200, help="searched for wrong windows (%(default)s)"
+    )
+    parser.add_argument(
+        "--nets", metavar="NAMES", help="of cascade: only these, by comma; others are taken as --out has them"
     )
     parser.add_argument(
         "--data",
@@ -110,7 +114,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Train, and return 0 when it completed or was stopped on request."""
     if args.net == "cascade":
-        return _cascade(args)
+        with runs_of_their_own():
+            return _cascade(args)
     if args.describe:
         network = build_network(args.net, args.recipe, batch_norm=args.batch_norm)
         sys.stdout.write(describe(network) + "\n")

@@ -22,12 +22,16 @@ class Adoption:
         self._home = home
         self._committer = committer
         self._blobs = blobs
+        self._waiting: set[str] = set()
 
     def look(self) -> Report:
         """Take in what is abandoned; whatever stops this, the next look goes on."""
         report = adopt(self._home, self._send, self._put)
         for sentence in report.damage + report.refused:
             _log.warning("spool: %s", sentence)
+        for sentence in set(report.waiting) - self._waiting:  # said once, while it is so
+            _log.warning("spool: %s", sentence)
+        self._waiting = set(report.waiting)
         return report
 
     def _send(self, batch: Batch) -> int:

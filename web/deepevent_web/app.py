@@ -10,6 +10,7 @@ from deepevent.store import access
 from deepevent_web import live, pages, problems, routes
 from deepevent_web.api import (
     agents,
+    alerts,
     audit,
     blobs,
     curves,
@@ -36,6 +37,7 @@ NOUNS = (
     vocabulary.noun,
     curves.noun,
     media.noun,
+    alerts.noun,
     blobs.noun,
     jobs.noun,
     sweeps.noun,
@@ -91,6 +93,7 @@ def create_app(services: Services) -> Application:
         routes=table,
         policy=services.policy,
         authenticate=authenticate,
+        query_s=services.limits.query_ms / 1000,
         seats=services.seats,
         shares=services.shares,
         wrong_tokens=services.wrong_tokens,

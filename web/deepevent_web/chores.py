@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepevent.store import audit, compaction, deletion, leases, runs, sweeping, trash
+from deepevent.store import alerts, audit, compaction, deletion, leases, runs, sweeping, trash
 from deepevent_web.adoption import Adoption
+from deepevent_web.deliveries import Deliveries
 from deepevent_web.housekeeping import Chore
 from deepevent_web.services import Services
 from deepevent_web.sweep_driver import SweepDriver
@@ -15,6 +16,7 @@ COMPACT_EVERY_S = 5.0
 LOST_EVERY_S = 10.0
 LEASES_EVERY_S = 2.0
 DRIVE_EVERY_S = 0.5
+ALERTS_EVERY_S = 1.0
 SWEEP_EVERY_S = 600.0
 DELETE_EVERY_S = 30.0
 
@@ -44,6 +46,8 @@ def chores(services: Services, home: Path) -> list[Chore]:
     return [
         Chore("taking in abandoned spools", ADOPT_EVERY_S, adoption.look, of_home=True),
         Chore("driving sweeps", DRIVE_EVERY_S, SweepDriver(services.db).look),
+        Chore("looking by the alert rules", ALERTS_EVERY_S, lambda: alerts.look(services.db)),
+        Chore("sending alerts", ALERTS_EVERY_S, Deliveries(services.db, services.address).look),
         Chore("marking lost runs", LOST_EVERY_S, lambda: runs.mark_lost(services.db)),
         Chore("taking back jobs of silent agents", leases_every_s, Leases(services).look),
         Chore("emptying the trash", SWEEP_EVERY_S, lambda: trash.purge(services.db)),

@@ -56,6 +56,7 @@ class Limits:
     )
     # rates and shares
     head_and_body_s: int = _limit(15, "408", "the time for a head, and for a body plus 1 s per 64 KiB")
+    query_ms: int = _limit(5000, "503", "the time that a question to the database may take", adjustable=True)
     answer_stall_s: int = _limit(30, "the connection closes", "the time without a byte of an answer read")
     connections_per_address: int = _limit(
         64,

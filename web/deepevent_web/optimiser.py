@@ -146,14 +146,8 @@ class Optimiser:
         study = optuna.create_study(direction=self._study.direction)
         for trial in done:
             study.add_trial(self._freeze(trial))
-        found = get_param_importances(
-            study, evaluator=PedAnovaImportanceEvaluator(), params=sorted(varied), normalize=False
-        )
-        total = sum(share for share in found.values() if math.isfinite(share))
-        shares = {name: found.get(name, 0.0) for name in self._distributions}
-        return {
-            n: share / total if total > 0 and math.isfinite(share) else 0.0 for n, share in shares.items()
-        }
+        found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), params=sorted(varied))
+        return {name: float(found.get(name, 0.0)) for name in self._distributions}
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Make the sampler for this trial: its choice depends on the trial's number and on nothing before."""

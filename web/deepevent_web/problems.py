@@ -27,6 +27,8 @@ NOT_FOUND = (
     errors.AgentNotFound,
     errors.SweepNotFound,
     errors.ViewNotFound,
+    errors.AlertRuleNotFound,
+    errors.WebhookNotFound,
 )
 
 _log = logging.getLogger(__name__)
@@ -91,7 +93,8 @@ def from_error(error: errors.DeepEventError) -> Problem:
             return Problem(422, message)
         case errors.StoreBusy():
             seconds = max(1, round(error.retry_after_s))
-            return Problem(503, message, headers={"Retry-After": str(seconds)})
+            status = 429 if isinstance(error, errors.StoreOverloaded) else 503
+            return Problem(status, message, headers={"Retry-After": str(seconds)})
         case _:
             _log.error("unexpected error", exc_info=error)
             return Problem(500, "the server failed; its log says why")

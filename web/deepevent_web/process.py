@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deepevent.store import blobs, connection, ingest
+from deepevent.store import blobs, connection, ingest, quotas
 from deepevent.store.leading import StoreLeader
 from deepevent.store.leases import Terms
 from deepevent_web.app import create_app
@@ -24,7 +24,8 @@ class ServerProcess:
 
     def __init__(self, plan: Plan) -> None:
         self._db = connection.open_database(plan.store)
-        self._committer = ingest.Committer(self._db, waiting_bytes=plan.ingest_bytes)
+        held = quotas.Quotas(self._db, plan.quotas)
+        self._committer = ingest.Committer(self._db, waiting_bytes=plan.ingest_bytes, quotas=held)
         store = blobs.open_blobs(plan.blobs)
         self.services = Services(
             self._db,
@@ -35,6 +36,7 @@ class ServerProcess:
             Seats(plan.viewers, plan.viewers_per_address),
             Terms(plan.lease_s, plan.lease_s / 3),
             plan.limits,
+            held,
         )
         application = create_app(self.services)
         self.wsgi: Flask = application.wsgi

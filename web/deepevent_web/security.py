@@ -2,8 +2,8 @@
 
 What it does not know, it refuses. Order: believe a proxy or strip what it claims, check Host and Origin,
 find the route and its role in the one table, find out who calls, check the role and, for a browser's
-changes, the CSRF token, then bound the body. Flask and Socket.IO see only what passed. It opens no database:
-`authenticate` is handed in.
+changes, the CSRF token, then bound the body and the time. Flask and Socket.IO see only what passed. It opens
+no database: `authenticate` is handed in.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.http import parse_cookie
 from werkzeug.routing import Map, RequestRedirect
 
+from deepevent.store.connection import read_limit_s
 from deepevent_web import bodies, problems, proxies, sessions
 from deepevent_web.auditing import Auditor
 from deepevent_web.policy import DATA_CSP, STATIC_HEADERS, Policy, page_csp
@@ -80,6 +81,7 @@ class Gate:
         routes: Mapping[str, Route],
         policy: Policy,
         authenticate: Authenticate,
+        query_s: float,
         seats: Seats,
         shares: Shares,
         wrong_tokens: Rates,
@@ -91,6 +93,7 @@ class Gate:
         self._routes = routes
         self._policy = policy
         self._authenticate = authenticate
+        self._query_s = query_s
         self._seats = seats
         self._shares = shares
         self._wrong_tokens = wrong_tokens
@@ -113,6 +116,7 @@ class Gate:
                 return self._socket(environ, start)
             with ExitStack() as held:
                 self._admit(environ, held)
+                held.callback(read_limit_s.reset, read_limit_s.set(self._query_s))
                 return self._app(environ, start)
         except Problem as problem:
             _log.info(

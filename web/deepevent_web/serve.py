@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import ssl
 
     from deepevent.store.connection import Database
+    from deepevent.store.quotas import Holding
     from deepevent_web.limits import Limits
 
 HELP = "run the server and its dashboard"
@@ -87,6 +88,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MIB",
         help="what may wait for its commit; beyond it scripts are told to come back later (default: 256)",
     )
+    parser.add_argument(
+        "--quota",
+        action="append",
+        default=[],
+        metavar="PROJECT:runs=N,points=N,bytes=N",
+        help="what a project may hold, such as faces:points=10M,bytes=5GB; * is every other project",
+    )
     exposure.configure(parser)
 
 
@@ -105,6 +113,7 @@ class Plan:
     lease_s: float
     log_format: str
     ingest_bytes: int
+    quotas: dict[str, Holding]
     limits: Limits
     tls: ssl.SSLContext | None
     certificate: Path | None
@@ -175,7 +184,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket) -> Plan:
     """Bring the store up to date, make this start's token and sign-in code, and tell local scripts."""
-    from deepevent.store import access, connection, migrate
+    from deepevent.store import access, connection, migrate, quotas
     from deepevent_web.limits import adjusted
     from deepevent_web.sessions import CODE_S
 
@@ -205,6 +214,7 @@ def _prepare(arguments: argparse.Namespace, home: Path, listener: socket.socket)
         lease_s=arguments.lease,
         log_format=arguments.log_format,
         ingest_bytes=arguments.ingest_memory << 20,
+        quotas=quotas.read(arguments.quota),
         limits=limits,
         tls=tls,
         certificate=arguments.cert,

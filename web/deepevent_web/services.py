@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deepevent.store.blobs import Blobs
     from deepevent.store.connection import Database
     from deepevent.store.ingest import Committer
+    from deepevent.store.quotas import Quotas
 
 EXTENSION = "deepevent"
 WRONG_CODES_PER_S = 1 / 30
@@ -35,6 +36,7 @@ class Services:
     Attributes:
         address: where browsers reach the server, `http://host:port`, without a slash at the end.
         terms: how long agents' leases last.
+        quotas: what each project may hold.
         limits: what clients may do; `shares`, `wrong_codes` and `wrong_tokens` count by it.
         stopping: set once the server takes no more events.
     """
@@ -47,6 +49,7 @@ class Services:
     seats: Seats = field(default_factory=Seats)
     terms: Terms = TERMS
     limits: Limits = LIMITS
+    quotas: Quotas | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:

@@ -24,11 +24,15 @@ from deepevent_trainer.networks import BACKGROUND, FACE
 
 # A target that the classes do not learn from.
 UNJUDGED = -100
-FACE_IOU, PART_IOU = 0.6, 0.4
-_SHIFT, _SCALE, _ROTATION_DEG = 0.22, 0.3, 10.0
+# Windows stand up to 1/6 of their side from a face and levels 1.41 apart, so the best of them may overlap a
+# face by no more than a half.
+FACE_IOU, PART_IOU = 0.5, 0.4
+# Standard deviations of a window's middle, in sides of the face, and of the logarithm of its side, and what
+# is cut off. Most windows that a net is shown lie close to a face: the net before has moved them.
+_SHIFT, _SCALE, _SHIFT_MOST, _SCALE_MOST, _ROTATION_DEG = 0.1, 0.15, 0.25, 0.4, 10.0
 _COLOURS = Augmentation(brightness=40, contrast=0.5)
 # Shares of crops that are blurred, and of faces that are covered from below as a mask does, or by anything.
-_BLURRED, _MASKED, _COVERED = 0.25, 0.15, 0.1
+_BLURRED, _MASKED, _COVERED = 0.15, 0.1, 0.05
 _VALIDATION_BATCH = 512
 
 
@@ -37,7 +41,7 @@ class Faces:
     """Kept face crops with the annotated box of each.
 
     Attributes:
-        crops: of the squared boxes.
+        crops: of the squared boxes, in luminance.
         sides: `(N, 2)` width and height of the annotated box against the side of its square.
     """
 
@@ -46,7 +50,7 @@ class Faces:
 
 
 class BoxCrops:
-    """A source of three windows near faces for every five of background."""
+    """A source of as many windows near faces as of background."""
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class BoxCrops:
                 raise SettingsError(f"the {side} photographs give no face or no background window")
         self._training, self._validation = training, validation
         self._context, self._seed = context, seed
-        self._near = max(1, batch_size * 3 // 8)
+        self._near = max(1, batch_size // 2)
         self._away = max(1, batch_size - self._near)
         self.size_px = training[1].size_px
         self.n_batches = max(1, crops_per_epoch // batch_size)
@@ -107,8 +111,8 @@ class BoxCrops:
         vary: bool = True,
     ) -> Batch:
         n, n_near = len(on) + len(off), len(on)
-        scale = torch.exp((torch.rand(n, generator=generator) * 2 - 1) * _SCALE)
-        shift = (torch.rand(n, 2, generator=generator) * 2 - 1) * _SHIFT
+        scale = torch.exp((torch.randn(n, generator=generator) * _SCALE).clamp(-_SCALE_MOST, _SCALE_MOST))
+        shift = (torch.randn(n, 2, generator=generator) * _SHIFT).clamp(-_SHIFT_MOST, _SHIFT_MOST)
         if vary:
             # Background needs no shifts of its own: it was drawn anywhere.
             scale[n_near:] = 1.0
@@ -153,10 +157,9 @@ def _windows(
     # A kept crop is -1..1 and its box 1 wide there, CONTEXT being 2.
     half = scale / CONTEXT
     theta = torch.cat([rotation * half[:, None, None], rotation @ shift[:, :, None] * 2 / CONTEXT], dim=2)
-    luminance = stored.float() @ torch.tensor([0.299, 0.587, 0.114])
     grid = torch.nn.functional.affine_grid(theta, [n, 1, fine, fine], align_corners=False)
     found = torch.nn.functional.grid_sample(
-        luminance[:, None], grid, padding_mode="border", align_corners=False
+        stored.float()[:, None], grid, padding_mode="border", align_corners=False
     )
     return found if fine == size_px else torch.nn.functional.avg_pool2d(found, fine // size_px)
 
@@ -169,21 +172,18 @@ def _degraded(pixels: Tensor, n_faces: int, generator: torch.Generator) -> Tenso
     if blurred.any() and size >= 8:
         small = torch.nn.functional.avg_pool2d(pixels[blurred], 2)
         pixels[blurred] = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear")
-    draws = torch.rand(n_faces, 6, generator=generator)
-    for index in range(n_faces):
-        kind, x, y, width, height, level = draws[index].tolist()
-        if kind < _MASKED:
-            top, left = int(size * (0.48 + 0.14 * y)), int(size * 0.25 * x)
-            right = size - int(size * 0.25 * width)
-            pixels[index, :, top : top + int(size * (0.25 + 0.3 * height)), left:right] = 255 * level
-        elif kind < _MASKED + _COVERED:
-            top, left = int(size * y * 0.8), int(size * x * 0.8)
-            pixels[
-                index,
-                :,
-                top : top + int(size * (0.1 + 0.3 * height)),
-                left : left + int(size * (0.1 + 0.3 * width)),
-            ] = 255 * level
+    draws = torch.rand(n_faces, 5, generator=generator)
+    x, y, width, height, level = draws[:, :, None, None].unbind(1)
+    kind = torch.rand(n_faces, generator=generator)[:, None, None]
+    across = torch.linspace(0, 1, size)[None, None, :]
+    down = torch.linspace(0, 1, size)[None, :, None]
+    top, left = 0.48 + 0.14 * y, 0.25 * x
+    mask = (down >= top) & (down < top + 0.25 + 0.3 * height) & (across >= left) & (across < 1 - 0.25 * width)
+    top, left = 0.8 * y, 0.8 * x
+    patch = (down >= top) & (down < top + 0.1 + 0.3 * height)
+    patch = patch & (across >= left) & (across < left + 0.1 + 0.3 * width)
+    covered = (mask & (kind < _MASKED)) | (patch & (kind > 1 - _COVERED))
+    pixels[:n_faces, 0] = torch.where(covered, 255 * level, pixels[:n_faces, 0])
     return pixels
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deepevent_trainer.boxes import area, as_boxes, intersection, iou, squared
 from deepevent_trainer.data.photographs import Photograph
-from deepevent_trainer.pyramid import crop_windows
+from deepevent_trainer.pyramid import crop_windows, luminance
 
 # A kept crop is this many times as wide as its box.
 CONTEXT = 2.0
@@ -35,7 +35,8 @@ class Crops:
     """Crops with their surroundings.
 
     Attributes:
-        pixels: `(N, S, S, 3)` uint8, S = `stored_px(size_px)`; the box is the middle half.
+        pixels: `(N, S, S, 3)` uint8, S = `stored_px(size_px)`, or `(N, S, S)` of luminance; the box is the
+            middle half.
         boxes: `(N, 4)` float32, where in its photograph each box lies.
         photographs: `(N,)` index of the photograph in the list that the crops were cut from.
         size_px: side of the net's window.
@@ -60,37 +61,44 @@ def stored_px(size_px: int) -> int:
     return int(CONTEXT * size_px * oversampling(size_px))
 
 
-def max_crops(size_px: int) -> int:
+def max_crops(size_px: int, planes: int = 3) -> int:
     """Return how many crops a pool holds at most."""
-    return MAX_POOL_BYTES // (3 * stored_px(size_px) ** 2)
+    return MAX_POOL_BYTES // (planes * stored_px(size_px) ** 2)
 
 
 def positives(
-    photographs: Sequence[Photograph], size_px: int, seed: int, min_face_px: float | None = None
+    photographs: Sequence[Photograph],
+    size_px: int,
+    seed: int,
+    min_face_px: float | None = None,
+    planes: int = 3,
 ) -> Crops:
     """Return the faces of at least `min_face_px` (default: the net's window), as squares.
 
-    More than fit into a pool are thinned at random by `seed`.
+    More than fit into a pool are thinned at random by `seed`. `planes` is 1 for luminance alone.
     """
     smallest = size_px if min_face_px is None else min_face_px
     found = [squared(photograph.faces) for photograph in photographs]
     found = [boxes[boxes[:, 2] - boxes[:, 0] >= smallest] for boxes in found]
-    return cut(photographs, _thinned(found, max_crops(size_px), np.random.default_rng([seed, 1])), size_px)
+    kept = _thinned(found, max_crops(size_px, planes), np.random.default_rng([seed, 1]))
+    return cut(photographs, kept, size_px, planes)
 
 
-def negatives(photographs: Sequence[Photograph], size_px: int, count: int, seed: int) -> Crops:
+def negatives(
+    photographs: Sequence[Photograph], size_px: int, count: int, seed: int, planes: int = 3
+) -> Crops:
     """Return about `count` random windows of background: of photographs without faces, and away from faces.
 
     Sizes are drawn so that each doubling is equally likely, from the net's window up to the whole photograph.
     Photographs whose faces are not all annotated give none.
     """
     usable = [index for index, photograph in enumerate(photographs) if photograph.complete]
-    count = min(count, max_crops(size_px))
+    count = min(count, max_crops(size_px, planes))
     if not usable or count <= 0:
-        return _Pool(0, size_px).crops()
+        return _Pool(0, size_px, planes).crops()
     shares = np.bincount(np.arange(count) % len(usable), minlength=len(usable))
     shares = np.random.default_rng([seed, 3]).permutation(shares)
-    pool = _Pool(count, size_px)
+    pool = _Pool(count, size_px, planes)
     for index, share in zip(usable, shares.tolist(), strict=True):
         random = np.random.default_rng([seed, 2, index])
         image = photographs[index].read()
@@ -129,10 +137,12 @@ def is_background(windows: NDArray[np.floating], photograph: Photograph) -> NDAr
     return np.asarray(clear & (covered < NEGATIVE_IOU * area(windows)))
 
 
-def cut(photographs: Sequence[Photograph], boxes: Iterable[NDArray[np.float32]], size_px: int) -> Crops:
+def cut(
+    photographs: Sequence[Photograph], boxes: Iterable[NDArray[np.float32]], size_px: int, planes: int = 3
+) -> Crops:
     """Return `boxes` of `photographs` (one `(n, 4)` array each) as crops; each photograph is read once."""
     found = list(boxes)
-    pool = _Pool(sum(len(some) for some in found), size_px)
+    pool = _Pool(sum(len(some) for some in found), size_px, planes)
     for index, (photograph, some) in enumerate(zip(photographs, found, strict=True)):
         if len(some):
             pool.add(photograph.read(), some, index)
@@ -142,9 +152,10 @@ def cut(photographs: Sequence[Photograph], boxes: Iterable[NDArray[np.float32]],
 class _Pool:
     """Room for a number of crops, filled photograph by photograph; never more than once in memory."""
 
-    def __init__(self, room: int, size_px: int) -> None:
+    def __init__(self, room: int, size_px: int, planes: int) -> None:
         side = stored_px(size_px)
-        self._pixels: NDArray[np.uint8] = np.zeros((room, side, side, 3), dtype=np.uint8)
+        shape = (room, side, side) if planes == 1 else (room, side, side, planes)
+        self._pixels: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         self._boxes = np.zeros((room, 4), dtype=np.float32)
         self._photographs = np.zeros(room, dtype=np.int64)
         self._size_px = size_px
@@ -155,6 +166,8 @@ class _Pool:
         centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
         wide = np.concatenate([centre - CONTEXT * half, centre + CONTEXT * half], axis=1)
         at = slice(self._n, self._n + len(boxes))
+        if self._pixels.ndim == 3:
+            image = luminance(image)
         self._pixels[at] = crop_windows(image, wide, stored_px(self._size_px))
         self._boxes[at] = boxes
         self._photographs[at] = photograph

@@ -28,6 +28,8 @@ _SPLITS = {
     "validation": "val",
     "test": "test",
 }
+# WIDER FACE, readme of its annotations: occlusion 0 none, 1 partial, 2 heavy.
+_HEAVILY_COVERED = "2"
 # What tells one frame of a film, or one picture of a person, from the next: `film_mp4-103_jpg_716c`,
 # `Name_0001`.
 _DIVISION = re.compile(r"^(?:train|training|valid|validation|val|test)_{1,2}", re.IGNORECASE)
@@ -43,7 +45,9 @@ class _Rows:
     ignored: list[tuple[float, float, float, float]] = field(default_factory=list)
 
 
-def read_folder(folder: Path, positives_only: Sequence[str] = ()) -> list[Photograph]:
+def read_folder(
+    folder: Path, positives_only: Sequence[str] = (), *, spare_covered: bool = False
+) -> list[Photograph]:
     """Return the photographs of a set, or of all sets, in `folder`, by name.
 
     Args:
@@ -51,6 +55,7 @@ def read_folder(folder: Path, positives_only: Sequence[str] = ()) -> list[Photog
         positives_only: sets (sub-folders, or `folder` itself, by name) in which not every face has its box,
         so
             that their background cannot be trusted.
+        spare_covered: count faces that the set calls heavily covered (WIDER FACE: `occlusion` 2) as ignored.
 
     Raises:
         SettingsError: if there is no set, a named set is not there, a table cannot be used, or an image is
@@ -73,7 +78,8 @@ def read_folder(folder: Path, positives_only: Sequence[str] = ()) -> list[Photog
     photographs: list[Photograph] = []
     for one in sets:
         prefix = "" if one is folder else f"{one.name}/"
-        photographs += _read_set(one, prefix, complete=one.name not in positives_only)
+        complete = one.name not in positives_only
+        photographs += _read_set(one, prefix, complete=complete, spare_covered=spare_covered)
     return photographs
 
 
@@ -81,8 +87,8 @@ def _is_set(folder: Path) -> bool:
     return (folder / ANNOTATIONS).is_file() and (folder / IMAGES).is_dir()
 
 
-def _read_set(folder: Path, prefix: str, *, complete: bool) -> list[Photograph]:
-    rows = _boxes(folder / ANNOTATIONS)
+def _read_set(folder: Path, prefix: str, *, complete: bool, spare_covered: bool) -> list[Photograph]:
+    rows = _boxes(folder / ANNOTATIONS, spare_covered=spare_covered)
     details = _details(folder / DETAILS)
     names = {file.name for file in (folder / IMAGES).iterdir() if file.suffix.lower() in SUFFIXES}
     missing = sorted((rows.keys() | details.keys()) - names)
@@ -111,7 +117,7 @@ def _read_set(folder: Path, prefix: str, *, complete: bool) -> list[Photograph]:
     return photographs
 
 
-def _boxes(table: Path) -> dict[str, _Rows]:
+def _boxes(table: Path, *, spare_covered: bool) -> dict[str, _Rows]:
     """Return the boxes by image; any label but `face` is ignored, a box without area left out."""
     rows: dict[str, _Rows] = defaultdict(_Rows)
     for line, row in _rows(table, ("image", "x", "y", "w", "h")):
@@ -124,7 +130,10 @@ def _boxes(table: Path) -> dict[str, _Rows]:
         if not (w > 0 and h > 0 and np.isfinite((x, y, w, h)).all()):
             continue
         boxes = rows[row["image"]]
-        kind = boxes.faces if (row.get("label") or "face") == "face" else boxes.ignored
+        counts = (row.get("label") or "face") == "face"
+        if spare_covered and row.get("occlusion") == _HEAVILY_COVERED:
+            counts = False
+        kind = boxes.faces if counts else boxes.ignored
         kind.append((x, y, x + w, y + h))
     return rows
 

@@ -25,7 +25,12 @@ MOST_A_PHOTOGRAPH = 40
 
 
 def mine(
-    find: Find, photographs: Sequence[Photograph], size_px: int, most: int, smallest_px: float = 0.0
+    find: Find,
+    photographs: Sequence[Photograph],
+    size_px: int,
+    most: int,
+    smallest_px: float = 0.0,
+    planes: int = 3,
 ) -> Crops:
     """Return about `most` windows of background that `find` takes for faces, no photograph giving too many.
 
@@ -38,6 +43,7 @@ def mine(
         size_px: side of the window of the net that will learn from them.
         most: windows after which the search ends.
         smallest_px: smaller windows are left out.
+        planes: 1 for luminance alone.
     """
     found: list[NDArray[np.float32]] = []
     n = 0
@@ -49,7 +55,7 @@ def mine(
             boxes = windows[wrong][:MOST_A_PHOTOGRAPH]
         n += len(boxes)
         found.append(boxes)
-    return crops.cut(photographs, found, size_px)
+    return crops.cut(photographs, found, size_px, planes)
 
 
 def joined(parts: Sequence[Crops]) -> Crops:

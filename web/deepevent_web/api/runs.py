@@ -91,6 +91,10 @@ def create() -> Response:
     _check_config(fields, given["config"])
     fields.done()
     services().shares.run(principal().token_id)
+    quotas = services().quotas
+    if quotas is not None:
+        quotas.refresh()
+        quotas.take(given["project"], runs=1)
     return answer(runs.create_run(services().db, **given), 201)
 
 

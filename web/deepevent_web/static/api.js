@@ -114,6 +114,14 @@ export const getMedia = (run, values, signal) => json("GET", `/runs/${id(run)}/m
 /** @param {string} run @param {{after?: number, limit?: number, search?: string}} values */
 export const getLogs = (run, values, signal) => json("GET", `/runs/${id(run)}/logs${query(values)}`, { signal });
 /** @param {string} run */
+/** Alerts of all runs, newest first. */
+export const getAllAlerts = (limit) => json("GET", `/alerts?limit=${limit}`);
+export const getAlertRules = () => json("GET", "/alert-rules");
+export const createAlertRule = (rule) => json("POST", "/alert-rules", { body: rule });
+export const deleteAlertRule = (rule) => request("DELETE", `/alert-rules/${rule}`);
+export const getWebhooks = () => json("GET", "/webhooks");
+export const createWebhook = (webhook) => json("POST", "/webhooks", { body: webhook });
+export const deleteWebhook = (webhook) => request("DELETE", `/webhooks/${webhook}`);
 export const getAlerts = (run) => json("GET", `/runs/${id(run)}/alerts`);
 /** The content of an uploaded file as text. @param {string} sha256 */
 export const getText = async (sha256, signal) => (await request("GET", `/blobs/${id(sha256)}`, { accept: "*/*", signal })).text();

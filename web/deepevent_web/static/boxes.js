@@ -30,7 +30,7 @@ function toLabel(event, { boxes, scores }, living) {
 export function drawnBoxes(event, living, stage, { picked = null, before = false, face = null } = {}) {
   const result = [];
   const here = event.stages[stage];
-  if (!here) return event.truth.map((box) => ({ box, style: event.train ? "truth-train" : "truth" }));
+  if (!here) return event.truth.map((box, i) => ({ box, face: i, style: event.train ? "truth-train" : "truth" }));
   const last = stage === event.stages.length - 1 && here.kind !== "classify";
   const faded = picked !== null;
   const labelled = last && !faded ? toLabel(event, here, living[stage]) : new Set();
@@ -46,7 +46,7 @@ export function drawnBoxes(event, living, stage, { picked = null, before = false
   });
   event.truth.forEach((box, i) => {
     const missed = !fate(event, living, box).found;
-    result.push({ box, style: face === i ? "picked" : missed ? "missed" : event.train ? "truth-train" : "truth" });
+    result.push({ box, face: i, style: face === i ? "picked" : missed ? "missed" : event.train ? "truth-train" : "truth" });
   });
   if (picked !== null && here.boxes[picked]) {
     for (const { stage: s, index } of ancestors(event, stage, picked).slice(0, -1)) result.push({ box: event.stages[s].boxes[index], style: "parent" });

@@ -27,6 +27,8 @@ export function read(data) {
     name: String(stage.name ?? `stage ${i + 1}`),
     kind: String(stage.kind ?? ""),
     threshold: stage.threshold === undefined || stage.threshold === null ? null : Number(stage.threshold),
+    // The best score that this stage gave to a window on each true face, accepted or not.
+    faceScores: (data?.truth || []).map((_, k) => (stage.face_scores?.[k] === undefined || stage.face_scores?.[k] === null ? NaN : Number(stage.face_scores[k]))),
     boxes: (stage.boxes || []).map(box),
     scores: (stage.boxes || []).map((_, k) => (stage.scores?.[k] === undefined || stage.scores?.[k] === null ? NaN : Number(stage.scores[k]))),
     parents: (stage.boxes || []).map((_, k) => (stage.parents?.[k] === undefined || stage.parents?.[k] === null ? -1 : Number(stage.parents[k]))),
@@ -102,6 +104,24 @@ export function funnel(event, living) {
   }));
 }
 
+/**
+ * The same over several photographs: sums over their events, stage by stage of the first one's names.
+ * @param {{event: object, living: boolean[][]}[]} all
+ * @returns {{rows: ReturnType<typeof funnel>, nFaces: number}}
+ */
+export function funnelOver(all) {
+  const rows = [];
+  let nFaces = 0;
+  for (const { event, living } of all) {
+    nFaces += event.truth.length;
+    funnel(event, living).forEach((row, i) => {
+      if (!rows[i]) rows[i] = { ...row };
+      else Object.assign(rows[i], { windows: rows[i].windows + row.windows, faces: rows[i].faces + row.faces });
+    });
+  }
+  return { rows, nFaces };
+}
+
 const VERB = { classify: "turned down", calibrate: "moved away from it", suppress: "dropped", final: "dropped" };
 
 /**
@@ -124,6 +144,8 @@ export function fate(event, living, face) {
   const kept = covered.lastIndexOf(true);
   const lostAt = kept + 1;
   const { name, kind } = event.stages[lostAt];
+  const there = event.stages[lostAt].faceScores[event.truth.indexOf(face)];
+  if (Number.isFinite(there)) trail[lostAt] = { ...trail[lostAt], score: there };
   if (kept < 0) {
     const near = trail[0].iou;
     const text = near > 0 ? `the nearest window overlaps with IoU ${near.toFixed(2)}, and ${IOU_FACE} is needed` : "no window touches it";
@@ -144,7 +166,10 @@ function lostWords(event, living, face, trail, kept, lostAt, name, kind) {
   if (hidden) return `Hidden at ${name} by the score threshold above: ${windows} covered it until ${before.name}; ${placed}.`;
   if (kind === "calibrate") return `Lost at ${name}: calibration ${VERB.calibrate}; IoU ${overlap.toFixed(2)} before, ${trail[lostAt].iou.toFixed(2)} after.`;
   if (kind === "suppress" || kind === "final") return `Lost at ${name}: of ${windows} on it all were suppressed by neighbours that cover it less (IoU ${trail[lostAt].iou.toFixed(2)}); ${placed}.`;
-  return `Lost at ${name}: it ${VERB[kind] || "dropped"} all ${windows} on this face; ${placed}, so the window was there and the score was too low.`;
+  const { threshold } = event.stages[lostAt];
+  const there = trail[lostAt].score;
+  const said = kind === "classify" && Number.isFinite(there) ? ` Its best window scored ${there.toFixed(2)} there${threshold === null ? "" : `, and ${threshold.toFixed(2)} is needed`}.` : " So the window was there and the score was too low.";
+  return `Lost at ${name}: it ${VERB[kind] || "dropped"} all ${windows} on this face; ${placed}.${said}`;
 }
 
 /** How calibration changed a box. @param {number[]} before @param {number[]} after */

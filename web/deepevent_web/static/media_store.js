@@ -67,3 +67,6 @@ export function photographs(items) {
   }
   return [...found.values()];
 }
+
+/** The newest event of a photograph up to a step: it need not be logged at every one. @param {{events: object[]}} photo @param {number} step */
+export const eventUpTo = (photo, step) => photo.events.findLast((event) => Number(event.step) <= step) || photo.events[0];

@@ -1,10 +1,11 @@
 /**
  * From curves to what a chart draws: traces with their styles, marks of non-finite values, and the range of y.
  * Training is thin and dotted, validation solid; under smoothing the raw curve stays faint behind, and a thinned
- * curve is the mean of each bin before a band of all its points. It knows Plotly's trace format and no DOM.
+ * curve is the mean of each bin before a band of all its points; a group of runs is their mean with its deviation. It knows Plotly's trace format and no DOM.
  */
 import { bins, clip, outline } from "./envelope.js";
 import { cut } from "./format.js";
+import { groupLines } from "./group_curves.js";
 
 const MOST_MARKS = 200;
 const MOST_LABELS = 6;
@@ -25,7 +26,7 @@ export const escapeName = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&
 /**
  * @typedef {{curve: object, run: {id: string, name: string}, colour: string, variant: number, role: string}} Line
  * @param {Line[]} lines
- * @param {{x: string, log: boolean, smoothing: boolean, clip: boolean, several: boolean, zoom: object|null, bad: string, warn: string, panel: string}} view
+ * @param {{x: string, log: boolean, smoothing: boolean, clip: boolean, several: boolean, zoom: object|null, groups?: Map<string, string>|null, bad: string, warn: string, panel: string}} view
  * @returns {{traces: object[], layout: object, drawn: object[], clipped: object|null}} drawn: what the cursor reads, one per line
  */
 export function chartData(lines, view) {
@@ -33,15 +34,16 @@ export function chartData(lines, view) {
   const drawn = [];
   const scale = view.x === "time" ? 1000 : 1; // Plotly counts a date axis in milliseconds
   const ready = lines.filter(({ curve }) => curve.ready);
-  for (const line of ready) {
-    const { curve } = line;
+  const shaped = ready.map((line) => ({ ...line, shown: shape(line.curve, view.smoothing) }));
+  const together = view.groups ? groupLines(shaped, view.groups) : shaped;
+  for (const line of together) {
+    const { curve, shown } = line;
     const name = escapeName(label(line, view.several));
     const meta = { run: line.run.id, metric: curve.metric, rank: curve.rank };
-    const shown = shape(curve, view.smoothing);
     const x = shown.x.map((at) => at * scale);
     if (shown.behind) {
       const band = shown.behind === "band";
-      const crowded = ready.length > CROWD;
+      const crowded = together.length > CROWD;
       const edge = band ? outline(shown) : curve;
       layers.back.push({
         ...base(name, edge.x.map((at) => at * scale), edge.y ?? edge.value, { ...meta, role: band ? "envelope" : "raw" }),

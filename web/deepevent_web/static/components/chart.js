@@ -46,6 +46,7 @@ function loadPlotly() {
 export function openCharts() {
   return [...charts].map(([node, chart]) => ({
     key: chart.key,
+    axis: chart.drawnAxis,
     visible: chart.visible,
     draws: chart.draws,
     range: node._fullLayout?.xaxis?.range,
@@ -63,6 +64,7 @@ function draw(node, chart) {
   if (!chart.listening) listen(node, chart);
   if (hovered.value !== null) highlight(node, hovered.value);
   chart.draws += 1;
+  chart.drawnAxis = chart.axis;
   chart.onDrawn?.();
 }
 
@@ -139,6 +141,12 @@ function handleOf(node, chart) {
       const at = axes()?.xaxis;
       const px = at ? at._offset + at.c2p(x) : null;
       return px === null || px < at._offset - 1 || px > at._offset + at._length + 1 ? null : px;
+    },
+    /** Room beside a place in the chart, within what scrolls around it. */
+    room: (px) => {
+      const frame = node.getBoundingClientRect();
+      const pane = (node.closest(".card.full, .charts-pane, .content") ?? document.body).getBoundingClientRect();
+      return { left: frame.left + px - pane.left, right: pane.right - frame.left - px };
     },
     toPixel: (x) => axes()?.xaxis.c2p(x) ?? NaN,
     height: (y) => (axes() ? axes().yaxis._offset + axes().yaxis.d2p(y) : NaN),

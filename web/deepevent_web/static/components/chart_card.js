@@ -82,9 +82,9 @@ function Corner({ title }) {
 
 /**
  * @param {{title: string, section: string, siblings: string[], onDropped: (dragged: string, on: string) => void, metrics: {name: string, role: string}[],
- *   runs: object[], colours: Map<string, object>, series: object[]|null}} props
+ *   runs: object[], colours: Map<string, object>, series: object[]|null, groups?: Map<string, string>|null}} props
  */
-export function ChartCard({ title, section, siblings, onDropped, metrics, runs, colours, series }) {
+export function ChartCard({ title, section, siblings, onDropped, metrics, runs, colours, series, groups = null }) {
   const settings = chartSettings();
   const log = settings.log !== settings.flipped.has(title);
   const zoom = zoomOf(title);
@@ -138,7 +138,7 @@ export function ChartCard({ title, section, siblings, onDropped, metrics, runs, 
       return { curve: data.current.held.curves[i], run: s.of, role: s.role, colour: token(colour?.token || "--r0"), variant: colour?.variant || 0 };
     });
     const made = chartData(lines.filter((line) => line.curve), {
-      x: settings.x, log, smoothing: Boolean(settings.smoothing), clip: settings.clip, several: metrics.length > 1 || runs.length === 1, zoom,
+      x: settings.x, log, smoothing: Boolean(settings.smoothing), clip: settings.clip, several: metrics.length > 1 || runs.length === 1, zoom, groups,
       bad: token("--bad"), warn: token("--warn"), panel: token("--panel"),
     });
     drawn.current = Object.assign(made.drawn, { clipped: made.clipped });
@@ -168,7 +168,7 @@ export function ChartCard({ title, section, siblings, onDropped, metrics, runs, 
   // Far from the screen nothing of it is looked at: its last picture stands until it comes near.
   if (!visible && kept.current && !full) return kept.current;
   const several = metrics.length > 1 || runs.length === 1;
-  const version = [log, settings.x, settings.clip, JSON.stringify(settings.smoothing), JSON.stringify(zoom), held.key, shownTheme.value, identity(wanted), [...colours].map(([id, c]) => id + c.token).join()].join("|");
+  const version = [log, settings.x, settings.clip, JSON.stringify(settings.smoothing), JSON.stringify(zoom), held.key, shownTheme.value, identity(wanted), groups && [...groups.values()].join("\n"), [...colours].map(([id, c]) => id + c.token).join()].join("|");
   return (kept.current = html`<article class=${`card ${size.wide ? "wide" : ""} ${full ? "full" : ""}`} ref=${card} style=${{ "--plot-height": `${size.height}px` }}
       onDragOver=${(e) => e.dataTransfer.types.includes(DRAGGED) && e.preventDefault()} onDrop=${(e) => { e.preventDefault(); onDropped(e.dataTransfer.getData(DRAGGED), title); }}>
     <header>

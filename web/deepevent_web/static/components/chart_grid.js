@@ -18,10 +18,11 @@ function withPinned(sections) {
 }
 
 /**
- * @param {{runs: object[], colours: Map<string, {token: string, variant: number}>, series?: {name: string, rank: number}[]}} props
+ * @param {{runs: object[], colours: Map<string, {token: string, variant: number}>, series?: {name: string, rank: number}[], groups?: Map<string, string>|null}} props
+ *   `groups`: run id → name of its group; a group's curves are drawn as their mean with its deviation.
  *   `series` names every metric and rank of a single run; without it the runs' own `metrics` do
  */
-export function ChartGrid({ runs, colours, series = null }) {
+export function ChartGrid({ runs, colours, series = null, groups = null }) {
   const { paired, search } = chartSettings();
   const names = series ? [...new Set(series.map(({ name }) => name))] : metricNames(runs);
   const sections = withPinned(arrange(names, { paired, search }));
@@ -33,9 +34,9 @@ export function ChartGrid({ runs, colours, series = null }) {
     const keys = section.charts.map(({ key }) => key);
     const drop = (dragged, on) => keys.includes(dragged) && dragged !== on && moveChart(keys, dragged, keys.indexOf(on));
     return html`<section class="chart-section" key=${section.isPinned ? "\npinned" : section.name}>
-      <h2>${section.name} <small>${note(section)}</small></h2>
+      <h2>${section.name} <small>${[note(section), groups ? "the mean of each group with its standard deviation" : ""].filter(Boolean).join(" · ")}</small></h2>
       <div class="chart-grid">
-        ${section.charts.map((chart) => html`<${ChartCard} key=${chart.key} title=${chart.key} section=${section.isPinned ? "" : section.name} siblings=${section.isPinned ? [] : keys} onDropped=${drop} metrics=${chart.metrics} runs=${runs} colours=${colours} series=${series} />`)}
+        ${section.charts.map((chart) => html`<${ChartCard} key=${chart.key} title=${chart.key} section=${section.isPinned ? "" : section.name} siblings=${section.isPinned ? [] : keys} onDropped=${drop} metrics=${chart.metrics} runs=${runs} colours=${colours} series=${series} groups=${groups} />`)}
       </div>
     </section>`;
   })}`;

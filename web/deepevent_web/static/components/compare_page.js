@@ -3,7 +3,7 @@
  * over each other, relations with brushing, and the same photograph of all runs. All that is chosen is in the URL.
  */
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { useComputed } from "@preact/signals";
 import { compareRuns } from "../api.js";
 import { assign } from "../colours.js";
@@ -83,7 +83,11 @@ export function ComparePage() {
   const what = WHAT.some(([key]) => key === param("value")) ? param("value") : "best";
   const { params } = route.value;
   const view = { runs, differing, by, baseline: param("base", null), what };
-  const charts = html`<${ChartControls} views=${false} /><${ChartGrid} runs=${chosen} colours=${colours.value} />`;
+  const groups = useMemo(() => {
+    const columns = by ? columnsOf(chosen, by, differing) : [];
+    return by ? new Map(columns.flatMap(({ label, runs: own }) => own.map((run) => [run.id, label]))) : null;
+  }, [by, chosen.map(({ id }) => id).join(), differences]);
+  const charts = html`<${ChartControls} views=${false} /><${ChartGrid} runs=${chosen} colours=${colours.value} groups=${groups} />`;
   return html`<header class="bar run-bar"><h1>Compare</h1>${runs.length ? html`<span class="dim">${chosen.length < runs.length ? `${chosen.length} of ` : ""}${runs.length} runs</span>` : null}<${Picker} ids=${ids} /><span class="grow"></span><${ViewsMenu} /></header>
     <div class="tabs" role="tablist" aria-label="Parts of the comparison">${TABS.map(([key, text]) => html`<a role="tab" aria-selected=${tab === key} href=${href("/compare", { ...params, tab: key })}>${text}</a>`)}</div>
     <main class="content">

@@ -3,11 +3,11 @@ import { html } from "htm/preact";
 import { count } from "../format.js";
 
 /**
- * @param {{rows: {name: string, kind: string, windows: number, faces: number}[], nFaces: number, at: number, onPick: (stage: number) => void}} props
+ * @param {{rows: {name: string, kind: string, windows: number, faces: number}[], nFaces: number, at: number, onPick?: (stage: number) => void, label?: string}} props
  */
-export function Funnel({ rows, nFaces, at, onPick }) {
-  return html`<div class="funnel" role="tablist" aria-label="Stages">
-    ${rows.map((row, i) => html`<button key=${i} role="tab" aria-selected=${i === at} class="stage" onClick=${() => onPick(i)} title=${`${row.name}: ${row.kind}`}>
+export function Funnel({ rows, nFaces, at, onPick, label = "Stages" }) {
+  return html`<div class="funnel" role="tablist" aria-label=${label}>
+    ${rows.map((row, i) => html`<button key=${i} role="tab" aria-selected=${i === at} class="stage" onClick=${() => onPick?.(i)} title=${`${row.name}: ${row.kind}`}>
       <span class="stage-name">${row.name}</span>
       <b>${count(row.windows)}</b>
       <span class="stage-recall">${nFaces ? `${((100 * row.faces) / nFaces).toFixed(nFaces > 20 ? 1 : 0)} %` : "–"}</span>

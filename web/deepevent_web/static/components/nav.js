@@ -4,6 +4,7 @@ import { helpOpen } from "../keys.js";
 import { href, route } from "../router.js";
 import { count } from "../format.js";
 import { list } from "../state.js";
+import { AlertBell } from "./alert_bell.js";
 import { Connection } from "./connection.js";
 
 function Item({ page, to, pages, children }) {
@@ -23,6 +24,7 @@ export function Nav() {
       <${Item} page=${page} pages=${["detections"]} to=${href("/detections", { run: at })}>Detections<//>
       <${Item} page=${page} pages=${["jobs", "sweep"]} to="/jobs">Jobs<//>
       <${Item} page=${page} pages=${["settings"]} to="/settings">Settings<//>
+      <${AlertBell} />
       <div class="nav-foot">
         <${Connection} />
         <button class="quiet" onClick=${() => (helpOpen.value = true)}><kbd>?</kbd> keys</button>

@@ -7,10 +7,13 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { shownTheme, token } from "../theme.js";
 
 /**
- * @typedef {{box: number[], style: "window"|"dimmed"|"accepted"|"truth"|"truth-train"|"before"|"parent"|"child"|"picked"|"missed", label?: string, id?: number}} Drawn
- * @param {{src: string, alt: string, boxes: Drawn[], onPick?: (id: number|null) => void, onSelect?: (id: number|null) => void}} props
+ * A box with an `id` is a window that can be pointed at, one with a `face` a true face that can be pressed.
+ *
+ * @typedef {{box: number[], face?: number, style: "window"|"dimmed"|"accepted"|"truth"|"truth-train"|"before"|"parent"|"child"|"picked"|"missed", label?: string, id?: number}} Drawn
+ * @param {{src: string, alt: string, boxes: Drawn[], onPick?: (id: number|null) => void, onSelect?: (id: number|null) => void,
+ *   onFace?: (face: number) => void}} props
  */
-export function Photograph({ src, alt, boxes, onPick, onSelect }) {
+export function Photograph({ src, alt, boxes, onPick, onSelect, onFace }) {
   const canvas = useRef(null);
   const image = useRef(null);
   const [size, setSize] = useState(null);
@@ -33,23 +36,33 @@ export function Photograph({ src, alt, boxes, onPick, onSelect }) {
     const y = ((event.clientY - frame.top) / frame.height) * size.height;
     return nearest(boxes, x, y);
   };
+  const press = (event) => {
+    const found = under(event);
+    if (found?.face !== undefined && onFace) onFace(found.face);
+    else onSelect?.(found?.id ?? null);
+  };
+  const point = (event) => {
+    const found = under(event);
+    onPick?.(found?.face === undefined ? (found?.id ?? null) : null);
+  };
   return html`<div class="photograph">
     <img ref=${image} style=${size ? { "--aspect": size.width / size.height } : {}} src=${src} alt=${alt} draggable="false"
       onLoad=${(e) => { setFailed(false); setSize({ width: e.target.naturalWidth, height: e.target.naturalHeight }); setWidth(e.target.clientWidth); }}
       onError=${() => setFailed(true)} />
-    <canvas ref=${canvas} aria-hidden="true" onPointerMove=${(e) => onPick?.(under(e))} onPointerLeave=${() => onPick?.(null)} onClick=${(e) => onSelect?.(under(e))}></canvas>
+    <canvas ref=${canvas} aria-hidden="true" onPointerMove=${point} onPointerLeave=${() => onPick?.(null)} onClick=${press}></canvas>
     ${failed ? html`<p class="photograph-failed">The photograph is not here yet.</p>` : null}
   </div>`;
 }
 
-/** The box whose border is nearest to the pointer among those that hold it, so that nested boxes can all be reached. */
+/** The window or face whose border is nearest to the pointer among those that hold it, so that nested boxes can all be reached. */
 function nearest(boxes, x, y) {
   let found = null;
   let least = Infinity;
-  for (const { box: [x1, y1, x2, y2], id } of boxes) {
-    if (id === undefined || x < x1 || x >= x2 || y < y1 || y >= y2) continue;
+  for (const drawn of boxes) {
+    const { box: [x1, y1, x2, y2], id, face } = drawn;
+    if ((id === undefined && face === undefined) || x < x1 || x >= x2 || y < y1 || y >= y2) continue;
     const distance = Math.min(x - x1, x2 - x, y - y1, y2 - y);
-    if (distance < least) [least, found] = [distance, id];
+    if (distance < least) [least, found] = [distance, drawn];
   }
   return found;
 }

@@ -2,6 +2,10 @@
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
+/** Room that the panel needs; where it is not to the right of the button the panel grows to the left. */
+const WIDE_PX = 392;
+const SLIM_PX = 200;
+
 /**
  * @param {{text: unknown, title?: string, label: string, quiet?: boolean, wide?: boolean, children: unknown}} props
  *   `children` may be a function that gets what closes the panel
@@ -13,7 +17,7 @@ export function Popover({ text, title, label, quiet = false, wide = false, child
   const close = () => setOpen(false);
   const toggle = () => {
     const frame = box.current.getBoundingClientRect();
-    setPlace({ side: frame.left < innerWidth / 2 ? "to-right" : "to-left", top: frame.bottom + 4 });
+    setPlace({ side: frame.left + (wide ? WIDE_PX : SLIM_PX) < innerWidth ? "to-right" : "to-left", top: frame.bottom + 4 });
     setOpen(!open);
   };
   useEffect(() => {

@@ -17,8 +17,10 @@ const MOST_ROWS_ELSEWHERE = 3;
 const NEAR_PX = 28;
 /** A run counts as pointed at after so long. */
 const REST_MS = 70;
-/** With so much room to its left the readout stands there, where the curve has been already. */
-const ROOM_PX = 170;
+/** What a readout with names and differences needs; with less to its right it stands to the left of the cursor. */
+const ROOM_PX = 400;
+/** The short ones stay within their chart. */
+const NARROW_PX = 170;
 
 const place = { step: (x) => `step ${count(Math.round(x))}`, epoch: (x) => `epoch ${value(x)}`, time: (x) => moment(x / 1000), relative: (x) => `${duration(x)} after the start` };
 const signed = (v) => (v > 0 ? `+${value(v)}` : value(v));
@@ -56,7 +58,8 @@ export function Readout({ chart, axis, handle, drawn, several, colours }) {
   const baseline = param("base", null);
   const shown = chosen(withDifferences(rows, baseline, lit), lit, own ? MOST_ROWS : MOST_ROWS_ELSEWHERE);
   const differs = own && shown.some(({ difference }) => difference !== null);
-  const left = px > ROOM_PX;
+  const room = handle.current.room(px);
+  const left = own ? room.right < ROOM_PX && room.left > room.right : px > NARROW_PX;
   return html`<div class="cursor-line" style=${{ transform: `translateX(${px}px)` }}></div>
     ${shown.length ? html`<div class=${`readout ${own ? "own" : ""} ${left ? "at-left" : ""}`} style=${{ "--at": `${px}px` }}>
       ${own ? html`<p class="dim">${place[axis](at.x)}</p>` : null}

@@ -8,6 +8,7 @@ import * as live from "../live.js";
 import { navigate } from "../router.js";
 import { session } from "../state.js";
 import { choice, chooseTheme } from "../theme.js";
+import { AlertSettings } from "./alert_settings.js";
 import { AuditLog } from "./audit_log.js";
 import { Command } from "./empty.js";
 
@@ -54,6 +55,7 @@ export function SettingsPage() {
     <h1>Settings</h1>
     <${Theme} />
     ${who?.role === "operator" ? html`<${Links} />` : null}
+    <${AlertSettings} canChange=${who?.role === "operator"} />
     <section class="setting">
       <h2>Session</h2>
       ${who ? html`<p>Signed in as <b>${who.name || who.role}</b>, role ${who.role}, until ${moment(who.expires)}.</p>` : html`<p>Not signed in yet.</p>`}

@@ -3,6 +3,7 @@
  * Below: each face of the photograph and, for a missed one, the stage that lost it, in words.
  */
 import { html } from "htm/preact";
+import { useEffect, useRef } from "preact/hooks";
 import { ancestors, descendants, fate, iou, movement } from "../lineage.js";
 
 const px = (v) => `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(1)}`;
@@ -38,8 +39,13 @@ export function WindowPanel({ event, stage, index, onStage }) {
   </section>`;
 }
 
-/** @param {{event: object, living: boolean[][], picked: number|null, onPick: (face: number|null) => void, onStage: (stage: number) => void}} props */
-export function Faces({ event, living, picked, onPick, onStage }) {
+/**
+ * @param {{event: object, living: boolean[][], picked: number|null, kept: number|null, onPick: (face: number|null) => void, onStage: (stage: number) => void}} props
+ *   `picked` is pointed at, `kept` was pressed on the photograph
+ */
+export function Faces({ event, living, picked, kept, onPick, onStage }) {
+  const pressed = useRef(null);
+  useEffect(() => pressed.current?.scrollIntoView({ block: "nearest" }), [kept]);
   if (event.truth.length === 0) return html`<section class="panel-block"><h2>Faces</h2><p class="dim">No face is marked in this photograph.</p></section>`;
   const fates = event.truth.map((face) => fate(event, living, face));
   const order = fates.map((_, i) => i).sort((a, b) => Number(fates[a].found) - Number(fates[b].found));
@@ -49,7 +55,7 @@ export function Faces({ event, living, picked, onPick, onStage }) {
     ${order.map((i) => {
       const face = event.truth[i];
       const { found, lostAt, text, trail } = fates[i];
-      return html`<article key=${i} class=${`face ${found ? "found" : "missed"} ${picked === i ? "picked" : ""}`} onMouseEnter=${() => onPick(i)} onMouseLeave=${() => onPick(null)}>
+      return html`<article key=${i} ref=${kept === i ? pressed : undefined} aria-current=${kept === i ? "true" : undefined} class=${`face ${found ? "found" : "missed"} ${picked === i ? "picked" : ""}`} onMouseEnter=${() => onPick(i)} onMouseLeave=${() => onPick(null)}>
         <h3>Face at (${Math.round(face[0])}, ${Math.round(face[1])}), ${Math.round(face[2] - face[0])} px <span class=${`status ${found ? "ok" : "bad"}`}><i class="dot"></i>${found ? "found" : "missed"}</span></h3>
         ${found ? null : trail.slice(0, lostAt + 1).filter(({ score }) => Number.isFinite(score)).map((step) => html`<${Score} key=${step.stage} name=${event.stages[step.stage].name} score=${step.score} threshold=${event.stages[step.stage].threshold} bad=${step.stage === lostAt} onPick=${() => onStage(step.stage)} />`)}
         <p>${text}</p>
