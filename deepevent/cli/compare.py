@@ -1,4 +1,4 @@
-"""`deepevent compare RUN RUN…`: where config, packages, git and command differ, and the metrics side by side."""
+"""`deepevent compare RUN RUN…`: what differs in config, packages, git and command, and the metrics."""
 
 from __future__ import annotations
 
