@@ -11,6 +11,7 @@ import ipaddress
 import os
 import signal
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -82,9 +83,27 @@ def execute(arguments: argparse.Namespace) -> int:
         offer = replace(offer, cpus=cpus, gpus=gpus if arguments.gpus != "none" else (), memory_mb=memory_mb)
     api = ServerApi(find(settings))
     agent = Agent(api, engine, offer, settings, grace_s=arguments.grace)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: agent.stop())
+    _stop_on_signal(agent)
     return agent.run()
+
+
+def _stop_on_signal(agent: Agent) -> None:
+    """Stop the agent by SIGTERM, SIGINT or SIGHUP, whichever of its threads the kernel hands the signal to.
+
+    Python runs handlers in the first thread alone, once that wakes up: it may sleep for hours. The pipe is
+    written to at once.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(reading, 1)
+        agent.stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
 
 
 def _require_safe_way(url: str) -> None:

@@ -81,7 +81,7 @@ function blocks(text, depth = 0) {
       out.push(h("pre", { tabindex: 0 }, h("code", null, lines.slice(i + 1, last).join("\n"))));
       i = last + 1;
     } else if (heading) {
-      out.push(h(`h${Math.min(6, heading[1].length + 2)}`, null, inline(heading[2])));
+      out.push(h(`h${Math.min(6, heading[1].length + 1)}`, null, inline(heading[2])));
       i += 1;
     } else if (/^\s*([-*_])(\s*\1){2,}\s*$/.test(line)) {
       out.push(h("hr"));
