@@ -16,7 +16,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/deepevent demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
 test: check $(VENV)/.system-packages
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

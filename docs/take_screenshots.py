@@ -59,6 +59,11 @@ def main(home: str = ".demo") -> None:
             with_detections = next(run for run in runs if run["n_media"])
             address = f"{place['url']}/runs/{with_detections['id']}?tab=detections"
             take(page, address, f"detections-{theme}", ".funnel, [class*=funnel]")
+            if len(runs) > 1:
+                ids = ",".join(run["id"] for run in runs[:20])
+                take(page, f"{place['url']}/compare?runs={ids}", f"compare-{theme}", ".compare")
+                address = f"{place['url']}/compare?runs={ids}&tab=relations"
+                take(page, address, f"relations-{theme}", ".parallel")
             if sweeps:  # `deepevent sweep train-det12 … --trials 10` beside the demo makes one
                 address = f"{place['url']}/sweeps/{sweeps[0]['id']}?trial={sweeps[0]['best']['number']}"
                 take(page, address, f"sweep-{theme}", ".importance")

@@ -267,3 +267,20 @@ def _databases(port: int) -> Callable[[], str]:
         return f"{base}/{name}"
 
     return fresh
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the fault tests noted: kills survived / points lost / points doubled."""
+    noted = [
+        values
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, values in getattr(report, "user_properties", ())
+        if name == "faults" and report.when == "call"
+    ]
+    if noted:
+        kills, lost, doubled, points = (sum(column) for column in zip(*noted, strict=True))
+        terminalreporter.write_line(
+            f"faults: kills survived / points lost / points doubled: {kills} / {lost} / {doubled}"
+            f" ({points:,} points logged)"
+        )

@@ -141,6 +141,22 @@ def shared_home(shared_server: Any) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def barriers() -> Callable[[Page], list[str]]:
+    """What axe-core finds on a page that shuts somebody out: serious and critical violations, in words."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def look(page: Page) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [
+            f"{page.url}: {one['id']} at {[node['target'] for node in one['nodes'][:3]]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+
+    return look
+
+
 class Script:
     """A training script in a process of its own, which logs what it is told line by line."""
 

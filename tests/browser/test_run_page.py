@@ -223,11 +223,11 @@ def test_system_figures_and_alerts_have_their_own_tabs(
     assert any("cpu_percent" in key for key in keys)
     assert "loss" not in keys
     page.get_by_role("tab", name="Alerts").click()
-    expect(page.locator(".alerts h3")).to_have_text(["warning plateau"])
+    expect(page.locator(".alerts h2")).to_have_text(["warning plateau"])
     event = {"type": "alert", "title": "second", "text": "again", "level": "error"}
     sent = server.call("POST", "/api/v1/events", json={"run": run, "events": [event]})
     assert sent.status_code == 200, sent.text
-    expect(page.locator(".alerts h3")).to_have_text(["error second", "warning plateau"])
+    expect(page.locator(".alerts h2")).to_have_text(["error second", "warning plateau"])
 
 
 def test_a_run_is_renamed_archived_and_deleted_on_its_page(
@@ -250,3 +250,19 @@ def test_a_run_is_renamed_archived_and_deleted_on_its_page(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("This run is in the trash")).to_have_count(0)
     assert server.call("GET", f"/api/v1/runs/{made}").json()["trashed"] is None
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_tab_shuts_anybody_out(
+    open_page: Callable[..., Page], run: str, server: Any, barriers: Callable[[Page], list[str]], theme: str
+) -> None:
+    """axe-core finds nothing serious on any part of the run's page, in both themes."""
+    page = open_page(f"/runs/{run}", color_scheme=theme)
+    page.wait_for_function("() => window.deepevent.charts().some((c) => c.traces.length)")
+    found = barriers(page)
+    for tab in ("Overview", "Media", "Logs", "System", "Artifacts", "Alerts"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel", name=tab)).not_to_be_empty()
+        page.wait_for_load_state("networkidle")
+        found += barriers(page)
+    assert found == []

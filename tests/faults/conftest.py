@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests, and the one line that sums them up."""
+"""Fixtures of the fault tests; `pytest_terminal_summary` of tests/conftest.py sums them up in one line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-TALLY = {"kills": 0, "points": 0, "lost": 0, "doubled": 0}
 
 
 def _load(name: str) -> ModuleType:
@@ -115,24 +113,12 @@ def clock(tmp_path: Path, shim: Callable[[str], Path]) -> tuple[Callable[[int], 
 
 
 @pytest.fixture
-def settle(world: Any) -> Callable[..., None]:
-    """Take the account of a run, add it to the tally, and insist that nothing is lost or doubled."""
+def settle(world: Any, record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Take the account of a run, note it for the tally, and insist that nothing is lost or doubled."""
 
     def take(home: Path, run_id: str, spans: list[tuple[int, int, int]], kills: int = 0) -> None:
         result = world.account(home, run_id, spans)
-        TALLY["kills"] += kills
-        TALLY["points"] += result.logged
-        TALLY["lost"] += len(result.lost)
-        TALLY["doubled"] += len(result.doubled)
+        record_property("faults", [kills, len(result.lost), len(result.doubled), result.logged])
         assert result.clean, str(result)
 
     return take
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print kills survived / points lost / points doubled."""
-    if TALLY["points"]:
-        terminalreporter.write_line(
-            f"faults: kills survived / points lost / points doubled: {TALLY['kills']} / {TALLY['lost']} /"
-            f" {TALLY['doubled']} ({TALLY['points']:,} points logged)"
-        )

@@ -150,11 +150,15 @@ def _wait_for(job: dict[str, Any], server: Server, agent: DemoAgent, clock: Cloc
     Raises:
         TrainingError: it ended otherwise; with its reason.
     """
+    told = ""
     while True:
         agent.keep_alive()
         if clock.first_point_s is None and _has_point(server, job["run"]):
             clock.first_point_s = clock.seconds()
         now = server.get(f"/jobs/{job['id']}")
+        if now["state"] != told and now["state"] in ("running", "completed"):
+            told = now["state"]
+            _say(f"  {clock.seconds():5.1f} s  job {job['id']}, {job['name']}: {told}")
         if now["state"] == "completed":
             return
         # What is lost with its agent goes on; what fails once would fail again.
@@ -209,7 +213,7 @@ def _figures(server: Server, runs: list[str], clock: Clock) -> str:
     Raises:
         TrainingError: if a run is not complete there.
     """
-    lines = [f"Trained in {clock.seconds():.1f} s, as read back from {server.url}:"]
+    lines = [f"\nTrained in {clock.seconds():.1f} s, as read back from {server.url}:"]
     if clock.first_point_s is not None:
         lines.append(f"  first committed point after {clock.first_point_s:.1f} s")
     for net, run_id in zip(NETS, runs, strict=True):

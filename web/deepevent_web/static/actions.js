@@ -62,6 +62,7 @@ async function apply(changes) {
  */
 export async function change(changes, text) {
   const inverse = changes.map(before);
+  dismiss(); // whose button would undo what was done before this
   try {
     await apply(changes);
   } catch (error) {

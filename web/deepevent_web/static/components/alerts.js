@@ -27,7 +27,7 @@ export function Alerts({ alerts, error }) {
   if (!alerts) return html`<${Waiting} what="alerts" />`;
   if (!alerts.length) return html`<${Empty} title="No alerts in this run" command=${'run.alert("plateau", "no progress for 5 epochs", level="warning")'}>What a script or the server wants somebody to know stands here.<//>`;
   return html`<ol class="alerts">${[...alerts].reverse().map((one) => html`<li key=${one.id} class="card">
-    <header><h3><span class=${`status ${KIND[one.level] || "plain"}`}><i class="dot"></i>${one.level}</span> ${one.title}</h3><time class="dim" title=${moment(number(one.time))}>${ago(number(one.time), now.value)}</time></header>
+    <div class="alert-head"><h2><span class=${`status ${KIND[one.level] || "plain"}`}><i class="dot"></i>${one.level}</span> ${one.title}</h2><time class="dim" title=${moment(number(one.time))}>${ago(number(one.time), now.value)}</time></div>
     ${one.text ? html`<p>${one.text}</p>` : null}
   </li>`)}</ol>`;
 }

@@ -82,6 +82,7 @@ function System({ run, series, colours }) {
 const BODY = {
   overview: ({ run }) => html`<${Notes} run=${run} /><${Overview} run=${run} />`,
   charts: ({ run, series, colours }) => html`<${Notes} run=${run} /><${Charts} run=${run} series=${series.filter((one) => !isSystem(one))} colours=${colours} />`,
+  detections: ({ run }) => html`<${Detections} run=${run.id} />`,
   media: ({ run }) => html`<${Media} run=${run.id} />`,
   logs: ({ run }) => html`<${Logs} run=${run} />`,
   system: ({ run, series, colours }) => html`<${System} run=${run} series=${series.filter(isSystem)} colours=${colours} />`,
@@ -134,8 +135,8 @@ export function RunPage({ id }) {
     </header>
     ${run.trashed ? html`<p class="banner warn" role="status">This run is in the trash. It is deleted for good a week after it was put there.</p>` : run.archived ? html`<p class="banner" role="status">This run is archived: the usual list leaves it out.</p>` : null}
     <${Tabs} id=${id} tab=${tab} counts=${{ alerts: alerts.alerts?.length || 0 }} />
-    ${tab === "detections"
-      ? html`<main class="fill" id="run-part" role="tabpanel" aria-labelledby="tab-detections"><${Detections} run=${id} /></main>`
-      : html`<main class="content" id="run-part" role="tabpanel" aria-labelledby=${`tab-${tab}`}><${BODY[tab]} run=${run} series=${series} colours=${colours.value} alerts=${alerts} /></main>`}
+    <main class=${tab === "detections" ? "fill" : "content"}>
+      <div class=${`part ${tab === "logs" ? "tall" : ""}`} id="run-part" role="tabpanel" aria-labelledby=${`tab-${tab}`}><${BODY[tab]} key=${tab} run=${run} series=${series} colours=${colours.value} alerts=${alerts} /></div>
+    </main>
   `;
 }

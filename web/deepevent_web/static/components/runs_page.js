@@ -103,6 +103,7 @@ export function RunsPage() {
   }
   return html`
     <header class="bar">
+      <h1 class="unseen">Runs</h1>
       <${FilterLine} />
     </header>
     <main class="split">

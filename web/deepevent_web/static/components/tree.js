@@ -27,6 +27,6 @@ export function Tree({ title, values, empty }) {
   const n = Object.keys(values || {}).length;
   if (n === 0 && !empty) return null;
   return html`<section class="card tree-card"><header><h2>${title}</h2>${n >= SEARCH_FROM ? html`<input class="field" type="search" aria-label=${`Search ${title}`} placeholder="search" value=${search} onInput=${(e) => setSearch(e.target.value)} />` : null}</header>
-    ${n === 0 ? html`<p class="dim">${empty}</p>` : html`<${Branch} values=${values} search=${search.trim().toLowerCase()} />`}
+    ${n === 0 ? html`<p class="dim">${empty}</p>` : html`<div class="tree-scroll" tabindex="0" role="region" aria-label=${title}><${Branch} values=${values} search=${search.trim().toLowerCase()} /></div>`}
   </section>`;
 }
