@@ -28,7 +28,7 @@ EPOCHS = 30
 LEARNING_RATE = 0.05
 # Long enough for the curves to be watched, short enough for two cores: one to two seconds an epoch.
 CROPS_PER_EPOCH = 28_672
-POLL_S = 0.2
+POLL_S = 0.3
 RETRIES = 3
 NAME = "{net} (demo)"
 ENDED = ("completed", "failed", "stopped", "lost")
