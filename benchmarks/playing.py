@@ -36,7 +36,7 @@ DRAINED_WITHIN_S = 5.0
 SAMPLE_EVERY_S = 2.0
 LIMIT_S = 180.0
 PLAYER = """
-import json, random, sys, time
+import array, json, random, sys, time
 import deepevent
 n_metrics, rate, seconds, name = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 run = deepevent.start(name=name, project="load")
@@ -45,12 +45,14 @@ run.log(dict.fromkeys(names, 1.0), step=0)
 run.flush(timeout=60)
 print(run.id, flush=True)
 sys.stdin.readline()
-noise, started, n = random.random, time.monotonic(), 0
+# Noise in every digit of a float32, as losses have it.
+noise = list(array.array("f", (1 + 0.1 * random.random() for _ in range(100_003))))
+started, n, at = time.monotonic(), 0, 0
 while (now := time.monotonic() - started) < seconds:
     while n < int(now * rate):
         n += 1
-        falling = 1 / (1 + n / 1000)
-        run.log({name: falling + 0.01 * noise() for name in names}, step=n)
+        at = (at + n_metrics) % (len(noise) - n_metrics)
+        run.log(dict(zip(names, noise[at : at + n_metrics])), step=n)
     time.sleep(max(0.0, (n + 1) / rate - (time.monotonic() - started)))
 ended = time.monotonic()
 whole = run.flush(timeout=120)

@@ -44,7 +44,8 @@ def _print(load: Load, outcome: Outcome) -> None:
         f"(budget {BUDGET_P99_MS:.0f}), worst {percentile(pixel, 100):.0f} ms of {len(pixel)} points"
     )
     print(f"to socket  p50 {percentile(socket, 50):.0f} ms, p99 {percentile(socket, 99):.0f} ms")
-    print(f"server     {100 * outcome.cpu:.0f} % of a core")
+    per_million = outcome.cpu * load.seconds / millions
+    print(f"server     {100 * outcome.cpu:.0f} % of a core, {per_million:.0f} s of it per million points")
     over = ", ".join(f"{100 * share:.0f} % {outcome.at(outcome.memory, share) / 1e6:.1f}" for share in SHARES)
     print(f"memory     MB after {over}")
     # From a tenth on: by then every metric is known and every cache is warm.

@@ -61,14 +61,17 @@ def main(home: str = ".demo") -> None:
             address = f"{place['url']}/runs/{with_detections['id']}?tab=detections"
             take(page, address, f"detections-{theme}", ".funnel, [class*=funnel]")
             run = f"{place['url']}/runs/{with_detections['id']}"
-            pair = ",".join(one["id"] for one in runs[:2])
             take(page, f"{run}?x=epoch", f"run-{theme}", ".main-svg")
-            take(page, f"{place['url']}/compare?runs={pair}", f"compare-{theme}", "table")
             take(page, f"{place['url']}/jobs", f"jobs-{theme}", "main")
             take(page, f"{place['url']}/settings", f"settings-{theme}", "main")
             page.set_viewport_size(TELEPHONE)
             take(page, f"{place['url']}/?x=epoch", f"telephone-{theme}", ".main-svg")
             page.set_viewport_size(SIZE)
+            if len(runs) > 1:
+                ids = ",".join(one["id"] for one in runs[:20])
+                take(page, f"{place['url']}/compare?runs={ids}", f"compare-{theme}", ".compare")
+                address = f"{place['url']}/compare?runs={ids}&tab=relations"
+                take(page, address, f"relations-{theme}", ".parallel")
             if sweeps:  # `deepevent sweep train-det12 … --trials 10` beside the demo makes one
                 address = f"{place['url']}/sweeps/{sweeps[0]['id']}?trial={sweeps[0]['best']['number']}"
                 take(page, address, f"sweep-{theme}", ".importance")

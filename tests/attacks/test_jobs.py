@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,3 +156,12 @@ def test_nobody_ends_or_changes_another_s_job(
     assert operator.call("GET", f"/jobs/{job}").json()["state"] == "queued"
     history = operator.call("GET", f"/jobs/{job}").json()["history"]
     assert [entry["action"] for entry in history] == ["submit"]
+
+
+@pytest.mark.parametrize("server", ["http://203.0.113.1:6060", "http://training.example"])
+def test_an_agent_takes_no_commands_from_an_open_wire(home: Path, server: str) -> None:
+    """H6: with --allow-commands a server beyond this machine has to be reached over https."""
+    command = [Path(sys.executable).with_name("deepevent"), "agent", "--server", server, "--allow-commands"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "https" in done.stderr and done.stderr.count("\n") == 1

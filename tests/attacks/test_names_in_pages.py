@@ -59,14 +59,16 @@ def look(browser: Browser, target: Any) -> Iterator[Callable[[str], Page]]:
 
 
 def _is_text(page: Page, wanted: str = "") -> None:
-    """Nothing of what was logged has become an element, and no link leads away."""
+    """Nothing of what was logged has become an element, but for plain links in notes that say so."""
     if wanted:
         page.wait_for_function("(text) => document.body.innerText.includes(text)", arg=wanted)
     found = page.evaluate(
         """() => [
           ...document.querySelectorAll("iframe, object, embed, [onerror], [onload], [onmouseover]"),
           ...[...document.querySelectorAll("a")].filter((link) =>
-            ["href", "xlink:href"].some((name) => /evil|javascript:/i.test(link.getAttribute(name) || ""))),
+            ["href", "xlink:href"].some((name) => /evil|javascript:/i.test(link.getAttribute(name) || "")) &&
+            !(link.protocol === "https:" && link.closest(".markdown") &&
+              link.rel === "noopener noreferrer nofollow")),
           ...[...document.images].filter((image) => /evil|^x$/.test(image.getAttribute("src") || "")),
         ].map((element) => element.outerHTML)"""
     )
@@ -149,6 +151,30 @@ def test_a_hostile_run_is_text_in_every_list(
     _is_text(look("/settings"), "runs.update")
     page = look("/?filter=" + "%3Cimg%20src%3Dx%20onerror%3Dpwned%3D1%3E")
     _is_text(page)
+
+
+HEAVY = {
+    "quotes": ">" * 60_000,
+    "brackets": "[" * 60_000,
+    "links that never close": "[x](" * 15_000,
+    "stars": "**a " * 15_000,
+    "backticks": "`" * 60_001,
+    "a heading of spaces": "# " + " " * 60_000 + "x",
+    "a rule that is none": "a|b\n" + "-" + " " * 60_000 + "x",
+    "lists": "\n".join(" " * n + "- x" for n in range(330)),
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_notes_do_not_stop_the_page(
+    look: Callable[[str], Page], new_run: Callable[..., str], operator: Any, name: str
+) -> None:
+    """D7, G3: Markdown that nests or never closes is drawn like any other, and the page goes on."""
+    run = new_run(name="heavy")
+    assert operator.call("PATCH", f"/runs/{run}", json={"notes": HEAVY[name]}).status_code == 200
+    page = look(f"/runs/{run}?tab=overview")
+    expect(page.locator(".markdown").first).to_be_attached()
+    expect(page.get_by_role("heading", name="heavy")).to_be_visible()
 
 
 def test_a_name_that_turns_the_line_round_stays_in_its_place(

@@ -235,13 +235,13 @@ def test_a_storm_of_pages_after_a_restart_is_served(start_server: Any) -> None:
         ready.append(str(json.loads(str(one.recv())[3:])[0]["revision"]))
         one.shutdown()
 
-    for _ in range(2):
-        pages = [threading.Thread(target=dial) for _ in range(LIMITS.sockets_per_address)]
-        for page in pages:
-            page.start()
-        for page in pages:
-            page.join(60)
-        assert len(ready) == LIMITS.sockets_per_address
-        ready.clear()
-        server.stop()
-        server.start()
+    dial()
+    server.stop()
+    server.start()
+    ready.clear()
+    pages = [threading.Thread(target=dial) for _ in range(LIMITS.sockets_per_address)]
+    for page in pages:
+        page.start()
+    for page in pages:
+        page.join(60)
+    assert len(ready) == LIMITS.sockets_per_address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import re
@@ -18,7 +19,7 @@ import requests
 import sqlalchemy as sa
 
 from deepevent.store import access, connection
-from deepevent_web import routes
+from deepevent_web import routes, tokens
 from deepevent_web.app import NOUNS
 
 pytestmark = pytest.mark.usefixtures("unharmed")
@@ -108,7 +109,7 @@ def test_a_secret_is_never_compared_itself(target: Any) -> None:
     assert any(hashlib.sha256(near.encode()).hexdigest() in statement for statement in asked)
 
 
-def test_a_token_ends_when_it_says(target: Any) -> None:
+def test_a_token_ends_when_it_says(target: Any, home: Path) -> None:
     """F3: after its time a token opens nothing; --expires takes m, h, d and w, and refuses all else."""
     token = target.make_token("viewer", "brief", expires_s=2.0)
     assert _status(target, token) == 200
@@ -118,9 +119,13 @@ def test_a_token_ends_when_it_says(target: Any) -> None:
         time.sleep(0.1)
     lasting = _deepevent(target, "token", "create", "monthly", "--expires", "30d")
     assert _status(target, lasting) == 200
-    for wrong in ("30", "d", "-1d", "0h", "1y", "1e9d", "99999w"):
-        with pytest.raises(subprocess.CalledProcessError):
-            _deepevent(target, "token", "create", "never", f"--expires={wrong}")
+    with pytest.raises(subprocess.CalledProcessError):
+        _deepevent(target, "token", "create", "never", "--expires=-1d")
+    parser = argparse.ArgumentParser()
+    tokens.configure(parser)
+    for wrong in ("30", "d", "0h", "1y", "1e9d", "99999w", ""):
+        arguments = parser.parse_args(["create", "never", "--expires", wrong])
+        assert tokens.execute(arguments) == 1, wrong
 
 
 def test_a_rotated_token_dies_at_once(target: Any) -> None:

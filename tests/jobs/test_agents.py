@@ -1,8 +1,11 @@
 """Real agents, the real server and real processes: from submit to the end, through stops and kills."""
 
+import ctypes
 import json
 import os
+import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 Wait = Callable[..., Any]
+TGKILL = 131 if platform.machine() == "aarch64" else 234
 LEASE = ("--lease", "5")
 COMMAND = str(Path(sys.executable).with_name("deepevent"))
 
@@ -193,6 +197,21 @@ def test_stopped_agent_gives_its_jobs_back(
     again = queue.job(job["id"])
     assert (again["state"], again["attempts"][0]["reason"]) == ("queued", "its agent was stopped")
     assert queue.call("GET", "/agents")["agents"][0]["alive"] is False
+
+
+def test_agent_stops_whichever_thread_gets_the_signal(
+    queue: Queue, start_agent: Callable[..., Any], wait_until: Wait
+) -> None:
+    """The kernel may hand SIGTERM to any thread, and the first one sleeps."""
+    agent = start_agent()
+    process = agent.process.pid
+    threads = wait_until(
+        lambda: len(found := [int(t.name) for t in Path(f"/proc/{process}/task").iterdir()]) > 3 and found
+    )
+    other = max(threads)
+    assert other != process
+    ctypes.CDLL(None).syscall(TGKILL, process, other, int(signal.SIGTERM))
+    assert agent.process.wait(60) == 0
 
 
 def test_commands_need_an_agent_that_allows_them(queue: Queue, start_agent: Callable[..., Any]) -> None:

@@ -82,6 +82,11 @@ def test_a_sweep_survives_kills(
         assert len(ends) == 1 or (ends == [] and trial["state"] == "pruned")
     runs = server.call("GET", "/api/v1/runs", params={"filter": f'group = "{found["group"]}"'}).json()
     assert runs["total"] == 10
+    pair = [found["best"]["run"], trials[0]["run"]]
+    compared = subprocess.run(
+        [COMMAND, "compare", *pair, "--json"], capture_output=True, text=True, check=True
+    )
+    assert "lr" in json.loads(compared.stdout)["differences"]["config"] or pair[0] == pair[1]
 
 
 @pytest.fixture

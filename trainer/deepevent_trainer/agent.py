@@ -7,11 +7,14 @@ This module reads the command line; the work is in `workers` (the loop that clai
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import signal
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deepevent.errors import SettingsError
 from deepevent.recipes import Recipe, load_recipes
@@ -72,15 +75,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Run the agent until it is told to stop."""
     settings = Settings({"url": arguments.server})
+    if arguments.allow_commands:
+        _require_safe_way(settings.url)
     offer, engine = _read_offer(arguments), _engine(arguments)
     if isinstance(engine, RayEngine):
         cpus, gpus, memory_mb = engine.capacity()
         offer = replace(offer, cpus=cpus, gpus=gpus if arguments.gpus != "none" else (), memory_mb=memory_mb)
     api = ServerApi(find(settings))
     agent = Agent(api, engine, offer, settings, grace_s=arguments.grace)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: agent.stop())
+    _stop_on_signal(agent)
     return agent.run()
+
+
+def _stop_on_signal(agent: Agent) -> None:
+    """Stop the agent by SIGTERM, SIGINT or SIGHUP, whichever of its threads the kernel hands the signal to.
+
+    Python runs handlers in the first thread alone, once that wakes up: it may sleep for hours. The pipe is
+    written to at once.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(reading, 1)
+        agent.stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _require_safe_way(url: str) -> None:
+    """Refuse to run what anybody on the way to the server could have written."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        raise SettingsError(
+            f"with --allow-commands whoever can change what {url} answers runs commands here: "
+            "reach the server over https, or through a tunnel to this machine"
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _read_offer(arguments: argparse.Namespace) -> Offer:

@@ -1,7 +1,8 @@
 """The cascade of the recipe `best`: three nets that answer score and box, filters between them.
 
-det12 -> box12 -> filter -> det24 -> box24 -> filter -> det48 -> box48 -> global filter. The nets are
-functions on pixels, so torch and ONNX Runtime run the very same stages. Knows no torch.
+det12, of neighbouring windows the best -> box12 -> filter -> det24 -> box24 -> filter -> det48 -> box48 ->
+global filters. The nets are functions on pixels, so torch and ONNX Runtime run the very same stages. Knows no
+torch.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from deepevent_trainer import cascade
 from deepevent_trainer.cascade import Candidates, Classifier, Mapper, Stage
 from deepevent_trainer.pyramid import luminance
-from deepevent_trainer.suppression import suppress
 
 # A box moves by itself, so levels need not lie as near as with windows that stay (MTCNN: 1.41).
 SCALE_STEP = 1.414
-_LOCAL_IOU = (0.5, 0.6)
-_FINAL_IOU = 0.4
+# The net of this size is the last one: its score is joined with the one before.
+LAST_SIZE_PX = 48
+_LOCAL_IOU = 0.6
+_FINAL_IOU, _FINAL_PART = 0.4, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,33 +69,29 @@ def pipeline(
         first.threshold,
         min_face_px,
         scale_step,
+        peaks=True,
     )
     stages: list[Stage] = []
     for index, judge in enumerate(judges):
+        last = judge.size_px == LAST_SIZE_PX
         if index:
             stages.append(
                 cascade.classify(
-                    judge.name, judge.judge, judge.size_px, judge.threshold, batch_size, judge.context
+                    judge.name,
+                    judge.judge,
+                    judge.size_px,
+                    judge.threshold,
+                    batch_size,
+                    judge.context,
+                    heeds_before=last,
                 )
             )
-        if index == 0:
-            # Windows of one scale stand 4 px apart: most of them go before any work on them.
-            stages.append(_thin(f"near{judge.size_px}", _LOCAL_IOU[0]))
         stages.append(cascade.move(f"box{judge.size_px}"))
-        last = judge.size_px == 48
-        iou = _FINAL_IOU if last else _LOCAL_IOU[1]
+        iou = _FINAL_IOU if last else _LOCAL_IOU
         stages.append(cascade.suppression(f"suppress{judge.size_px}", iou, within_scales=False))
+        if last:
+            # A part of a face that looks like a face by itself lies in a better box.
+            stages.append(
+                cascade.suppression("suppress_parts", _FINAL_PART, within_scales=False, overlap="smaller")
+            )
     return cascade.run(stream, *stages)
-
-
-def _thin(name: str, iou_threshold: float) -> Stage:
-    """Return a filter within scales that keeps the boxes which the net saw."""
-
-    def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
-        for candidates in stream:
-            kept = suppress(candidates.boxes, candidates.scores, iou_threshold, groups=candidates.scales)
-            passed = candidates.passed(name, "suppress", kept)
-            passed.offsets = None if candidates.offsets is None else candidates.offsets[kept]
-            yield passed
-
-    return stage

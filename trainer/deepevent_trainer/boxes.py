@@ -36,10 +36,14 @@ def area(boxes: Boxes) -> NDArray[np.float64]:
 
 def intersection(first: Boxes, second: Boxes) -> NDArray[np.float64]:
     """Return the pairwise intersection areas, `(N, M)` in square pixels."""
-    top_left = np.maximum(first[:, None, :2], second[None, :, :2]).astype(np.float64)
-    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    sides = np.maximum(bottom_right - top_left, 0.0)
-    return np.asarray(sides[..., 0] * sides[..., 1])
+    left, top, right, bottom = first.astype(np.float64).T[:, :, None]
+    other_left, other_top, other_right, other_bottom = second.astype(np.float64).T
+    # One plain matrix for each direction is several times faster than one of pairs.
+    width = np.minimum(right, other_right) - np.maximum(left, other_left)
+    height = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
+    np.maximum(width, 0.0, out=width)
+    np.maximum(height, 0.0, out=height)
+    return np.asarray(width * height)
 
 
 def iou(first: Boxes, second: Boxes) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import deepevent
 from deepevent.errors import SettingsError
 from deepevent_trainer import box_cascade, cascade, checkpoint
-from deepevent_trainer.boxes import iou, squared
+from deepevent_trainer.boxes import squared
 from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.box_crops import BoxCrops, Faces
@@ -37,12 +37,11 @@ from deepevent_trainer.plans import Plan
 from deepevent_trainer.recipes import CASCADES, plan_of
 from deepevent_trainer.records import detections
 from deepevent_trainer.samples import choose, small
+from deepevent_trainer.thresholds import LOWEST, choose_threshold
 
 # Epochs of each round of a net, in shares of --epochs: what the last net lets pass is what a person sees.
 COURSES: dict[str, tuple[float, ...]] = {"det12": (1, 0.5), "det24": (1, 1), "det48": (1, 1, 1)}
 LATER_ROUNDS_RATE = 0.4
-RECALL_FLOORS = {"det12": 0.97, "det24": 0.97}
-FINAL_THRESHOLD = 0.2
 # Nets are mined a little below their thresholds, so that the next one knows what lies around those.
 MINING_THRESHOLD_SHARE = 0.7
 OWN_MINING_THRESHOLD = 0.3
@@ -51,11 +50,6 @@ N_WINDOWS = (8_000, 2_000)
 # Faces smaller than this teach nothing that an enlarged crop could show.
 SMALLEST_FACE_PX = 18.0
 MIN_FACE_PX = 24.0
-# Photographs on which thresholds are chosen, overlap with the face of the window that counts there, and the
-# score under which no window is looked at.
-THRESHOLD_PHOTOGRAPHS = 120
-THRESHOLD_IOU = 0.4
-LOWEST_THRESHOLD = 0.05
 
 
 def train_cascade(args: argparse.Namespace) -> int:
@@ -74,7 +68,9 @@ def train_cascade(args: argparse.Namespace) -> int:
             _say(f"{name}: trained already, {work.path(name)}")
             continue
         _train_net(work, plan_of(name, args.recipe))
-        threshold = _threshold(work.trained(before=name, itself=True), division.validation, args.seed)
+        so_far = work.trained(before=name, itself=True)
+        judges = judges_of([network for network, _ in so_far], {one.name: limit for one, limit in so_far})
+        threshold = choose_threshold(judges, division.validation, MIN_FACE_PX, args.seed)
         work.note_threshold(name, threshold)
         _say(f"{name}: accepts from {threshold:.4f} on")
     return 0
@@ -113,7 +109,7 @@ class Workshop:
         for name in CASCADES[self.args.recipe]:
             if name == before:
                 if itself:
-                    found.append((self._load(name), LOWEST_THRESHOLD))
+                    found.append((self._load(name), LOWEST))
                 break
             if name in thresholds:
                 found.append((self._load(name), thresholds[name]))
@@ -256,31 +252,6 @@ def _round(
         run.summary.update(outcome.measures)
     told = {key: round(value, 4) for key, value in outcome.measures.items()}
     _say(f"{name}, round {number}: {json.dumps(told)}")
-
-
-def _threshold(
-    trained: Sequence[tuple[Network, float]], photographs: Sequence[Photograph], seed: int
-) -> float:
-    """Return the highest score at which the last net keeps its share of the faces that reach it."""
-    networks = [network for network, _ in trained]
-    name = networks[-1].name
-    if name not in RECALL_FLOORS:
-        return FINAL_THRESHOLD
-    judges = judges_of(networks, {network.name: threshold for network, threshold in trained})
-    best: list[float] = []
-    chosen = [photograph for photograph in photographs if len(photograph.faces)]
-    order = np.random.default_rng([seed, 51]).permutation(len(chosen))[:THRESHOLD_PHOTOGRAPHS]
-    for index in order:
-        photograph = chosen[index]
-        tall = photograph.faces[(photograph.faces[:, 3] - photograph.faces[:, 1]) >= MIN_FACE_PX]
-        found = next(box_cascade.pipeline([photograph.read()], judges, MIN_FACE_PX))
-        if len(tall) and len(found.boxes):
-            overlaps = iou(squared(tall), squared(found.boxes)) >= THRESHOLD_IOU
-            scores = np.where(overlaps, found.scores[None], 0).max(axis=1)
-            best += scores[scores > 0].tolist()
-    if not best:
-        return 0.5
-    return float(np.quantile(best, 1 - RECALL_FLOORS[name]))
 
 
 def _say(message: str) -> None:

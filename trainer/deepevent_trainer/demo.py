@@ -18,6 +18,7 @@ from typing import Any
 
 from deepevent.errors import DeepEventError, ServerUnreachable, SettingsError, TrainingError
 from deepevent_trainer.demo_agent import DemoAgent, working
+from deepevent_trainer.demo_detection import show_shipped
 from deepevent_trainer.demo_server import Server, serving
 
 HELP = "start a server and watch a real training in it"
@@ -27,7 +28,7 @@ EPOCHS = 30
 LEARNING_RATE = 0.05
 # Long enough for the curves to be watched, short enough for two cores: one to two seconds an epoch.
 CROPS_PER_EPOCH = 28_672
-POLL_S = 0.2
+POLL_S = 0.3
 RETRIES = 3
 NAME = "{net} (demo)"
 ENDED = ("completed", "failed", "stopped", "lost")
@@ -81,6 +82,7 @@ def execute(args: argparse.Namespace) -> int:
             working(server, args.home / "agent.log", args.data) as agent,
         ):
             _say(_welcome(server, args))
+            _say(f"The detector that ships, before any training:\n{show_shipped(server.environment)}\n")
             jobs = _queue_jobs(server, agent, args)
             for job in jobs:
                 _wait_for(job, server, agent, clock)
@@ -150,11 +152,15 @@ def _wait_for(job: dict[str, Any], server: Server, agent: DemoAgent, clock: Cloc
     Raises:
         TrainingError: it ended otherwise; with its reason.
     """
+    told = ""
     while True:
         agent.keep_alive()
         if clock.first_point_s is None and _has_point(server, job["run"]):
             clock.first_point_s = clock.seconds()
         now = server.get(f"/jobs/{job['id']}")
+        if now["state"] != told and now["state"] in ("running", "completed"):
+            told = now["state"]
+            _say(f"  {clock.seconds():5.1f} s  job {job['id']}, {job['name']}: {told}")
         if now["state"] == "completed":
             return
         # What is lost with its agent goes on; what fails once would fail again.
@@ -209,7 +215,7 @@ def _figures(server: Server, runs: list[str], clock: Clock) -> str:
     Raises:
         TrainingError: if a run is not complete there.
     """
-    lines = [f"Trained in {clock.seconds():.1f} s, as read back from {server.url}:"]
+    lines = [f"\nTrained in {clock.seconds():.1f} s, as read back from {server.url}:"]
     if clock.first_point_s is not None:
         lines.append(f"  first committed point after {clock.first_point_s:.1f} s")
     for net, run_id in zip(NETS, runs, strict=True):

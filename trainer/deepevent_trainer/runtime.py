@@ -9,6 +9,7 @@ the nets' arithmetic.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,15 @@ from numpy.typing import NDArray
 
 from deepevent.errors import SettingsError
 from deepevent_trainer import box_cascade
-from deepevent_trainer.cascade import Candidates, StageRecord
+from deepevent_trainer.cascade import StageRecord
 from deepevent_trainer.cascade_file import CascadeFileInvalid, CascadeModel, StageModel, read_cascade
 
 # What the package carries, once trained.
 CARRIED = Path(__file__).with_name("weights") / "best.cascade"
+
+
+# For curves over all scores, which a threshold chosen for use would cut short.
+EVALUATION_THRESHOLD = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +71,12 @@ class Detector:
                 "this package carries no trained cascade: give the path of a .cascade file"
             )
         self.model: CascadeModel = read_cascade(Path(path) if path is not None else CARRIED)
-        self._min_face, self._scale_step = float(min_face), scale_step
+        self.min_face, self.scale_step = float(min_face), scale_step
         stages = self.model.stages
         limits = [stage.threshold for stage in stages]
         if threshold is not None:
             limits[-1] = threshold
-        self._judges = [_judge(stage, limit, threads) for stage, limit in zip(stages, limits, strict=True)]
+        self.judges = [_judge(stage, limit, threads) for stage, limit in zip(stages, limits, strict=True)]
 
     def detect(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return boxes `(N, 4)` (see `boxes`) and scores `(N,)`, by falling score.
@@ -84,13 +89,24 @@ class Detector:
 
     def explain(self, image: NDArray[np.uint8]) -> Found:
         """Return the faces together with what every stage kept."""
-        if image.dtype != np.uint8 or image.ndim not in (2, 3):
-            raise SettingsError(f"image must be (H, W, 3) or (H, W) uint8, got {image.shape} {image.dtype}")
-        if not image.size:
-            empty = Candidates(image)
-            return Found(empty.boxes, empty.scores, [])
-        found = next(box_cascade.pipeline([image], self._judges, self._min_face, scale_step=self._scale_step))
-        return Found(found.boxes, found.scores, found.stages)
+        return next(self.stream([image]))
+
+    def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Found]:
+        """Yield what is found in each image, in order; windows of several images share a batch."""
+        checked = (_checked(image) for image in images)
+        for found in box_cascade.pipeline(checked, self.judges, self.min_face, scale_step=self.scale_step):
+            yield Found(found.boxes, found.scores, found.stages)
+
+
+def for_evaluation() -> Detector:
+    """Return the shipped detector as it is measured: faces from 24 px, from a low score on."""
+    return Detector(min_face=24, threshold=EVALUATION_THRESHOLD)
+
+
+def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise SettingsError(f"image must be (H, W, 3) or (H, W) uint8, got {image.shape} {image.dtype}")
+    return image if image.size else np.zeros((1, 1), dtype=np.uint8)
 
 
 def _judge(stage: StageModel, threshold: float, threads: int) -> box_cascade.Judge:

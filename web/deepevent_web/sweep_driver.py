@@ -20,6 +20,9 @@ from deepevent_web.trial_values import TrialValues
 if TYPE_CHECKING:
     from deepevent.store.connection import Database
 
+MOST_NEW = 32
+"""New trials of one round at most: ingest waits for the transaction, and the next round goes on."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -142,7 +145,8 @@ def _room(snapshot: Snapshot) -> int:
     """Count the trials that may begin now: one that is being stopped has still its place in the queue."""
     at_work = sum(trial.is_open for trial in snapshot.trials)
     sweep = snapshot.sweep
-    return max(0, int(min(sweep["concurrency"] - at_work, sweep["n_trials"] - len(snapshot.trials))))
+    room = min(sweep["concurrency"] - at_work, sweep["n_trials"] - len(snapshot.trials), MOST_NEW)
+    return max(0, int(room))
 
 
 def _is_over(snapshot: Snapshot) -> bool:

@@ -8,6 +8,7 @@ import { number } from "./format.js";
 import { onQueue, onReconnect } from "./live.js";
 
 const RELOAD_MS = 500;
+const RELOAD_MS_A_TRIAL = 3;
 
 /** The newest sweeps, and whether the server can run any. */
 export const sweeps = signal({ rows: [], available: false });
@@ -17,7 +18,7 @@ export const sweep = signal({ id: null, row: null, importance: {}, error: null }
 /** Load the list. */
 export async function loadSweeps() {
   try {
-    const answer = await api.listSweeps({ limit: 20 });
+    const answer = await api.listSweeps({ limit: 100 });
     sweeps.value = { rows: answer.sweeps, available: answer.available };
   } catch {
     // the queue beside it says what is wrong; the next event or reconnect asks again
@@ -60,7 +61,7 @@ export async function loadSweep(id) {
   }
 }
 
-/** Follow one sweep; it changes often, and is read again at most twice a second. @param {string} id @returns {() => void} ends it */
+/** Follow one sweep; it changes often, and is read again at most twice a second, a large one more rarely. @param {string} id @returns {() => void} ends it */
 export function followSweep(id) {
   let timer = null;
   let over = false;
@@ -69,7 +70,7 @@ export function followSweep(id) {
     timer ??= setTimeout(() => {
       timer = null;
       if (!over) load();
-    }, RELOAD_MS);
+    }, Math.max(RELOAD_MS, RELOAD_MS_A_TRIAL * (sweep.value.row?.trials.length ?? 0)));
   };
   load();
   const ends = [

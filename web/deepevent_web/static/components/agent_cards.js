@@ -35,7 +35,7 @@ export function AgentCards({ agents, jobs, mayAct }) {
     const taken = jobs.filter((job) => job.agent === agent.name && ["claimed", "running"].includes(job.state)).length;
     const gpus = Array.isArray(agent.gpus) ? agent.gpus.length : Number(agent.gpus) || 0;
     return html`<article key=${agent.id} class="card agent">
-      <h3><${Name} text=${agent.name} most=${28} /><span class=${`status ${kind}`} title=${`heard from ${ago(number(agent.last_seen), now.value)}`}><i class="dot"></i>${word}</span></h3>
+      <h2><${Name} text=${agent.name} most=${28} /><span class=${`status ${kind}`} title=${`heard from ${ago(number(agent.last_seen), now.value)}`}><i class="dot"></i>${word}</span></h2>
       <${Slots} total=${agent.slots} taken=${taken} />
       <p class="dim">${agent.cpus} ${agent.cpus === 1 ? "CPU" : "CPUs"} · ${gpus ? `${gpus} ${gpus === 1 ? "GPU" : "GPUs"}` : "no GPU"}${agent.memory_mb ? ` · ${bytes(agent.memory_mb * MEBIBYTE)}` : ""}${mayAct && agent.alive ? html` · <${Drain} agent=${agent} />` : null}</p>
     </article>`;

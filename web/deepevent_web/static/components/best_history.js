@@ -24,7 +24,7 @@ export function BestHistory({ row, selected, onSelect }) {
   const steps = bestSoFar(row.trials, row.direction);
   const path = steps.map((step, i) => `${i ? "H" : "M"}${x(step.number)}${i ? "V" : ","}${y(step.value)}`).join("") + (steps.length ? `H${x(last)}` : "");
   const best = steps.at(-1);
-  return html`<section class="card"><header><h3>History of the best</h3>${best ? html`<small>best ${value(best.value)} · trial ${best.number}</small>` : null}</header>
+  return html`<section class="card"><header><h2>History of the best</h2>${best ? html`<small>best ${value(best.value)} · trial ${best.number}</small>` : null}</header>
     <div ref=${box}>${shown.length === 0 ? html`<p class="dim">No trial has logged ${row.metric} yet.</p>` : html`<svg class="history" role="img" aria-label=${`Values of ${row.metric} by trial; best ${best ? value(best.value) : "none yet"}`} width=${width} height=${HEIGHT}>
       ${ticks(low, high, 4).map((v) => html`<g key=${`y${v}`}><line class="rule" x1=${LEFT} x2=${width - RIGHT} y1=${y(v)} y2=${y(v)} /><text class="tick" text-anchor="end" x=${LEFT - 6} y=${y(v) + 3.5}>${tickText(v)}</text></g>`)}
       ${ticks(0, last, Math.min(8, last), true).map((n) => html`<text key=${`x${n}`} class="tick" text-anchor="middle" x=${x(n)} y=${HEIGHT - 8}>${n}</text>`)}

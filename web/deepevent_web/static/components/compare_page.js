@@ -89,7 +89,7 @@ export function ComparePage() {
   }, [by, chosen.map(({ id }) => id).join(), differences]);
   const charts = html`<${ChartControls} views=${false} /><${ChartGrid} runs=${chosen} colours=${colours.value} groups=${groups} />`;
   return html`<header class="bar run-bar"><h1>Compare</h1>${runs.length ? html`<span class="dim">${chosen.length < runs.length ? `${chosen.length} of ` : ""}${runs.length} runs</span>` : null}<${Picker} ids=${ids} /><span class="grow"></span><${ViewsMenu} /></header>
-    <div class="tabs" role="tablist" aria-label="Parts of the comparison">${TABS.map(([key, text]) => html`<a role="tab" aria-selected=${tab === key} href=${href("/compare", { ...params, tab: key })}>${text}</a>`)}</div>
+    <nav aria-label="Comparison"><div class="tabs" role="tablist" aria-label="Parts of the comparison">${TABS.map(([key, text]) => html`<a role="tab" aria-selected=${tab === key} href=${href("/compare", { ...params, tab: key })}>${text}</a>`)}</div></nav>
     <main class="content">
       ${ids.length === 0 ? html`<${Empty} title="Nothing to compare yet" command="deepevent compare RUN RUN">Add runs above. Their differing settings, best values and curves then stand side by side; in a terminal likewise:<//>` : null}
       ${error ? html`<${Failed} error=${error} />` : null}

@@ -99,7 +99,8 @@ export function ComparePhotographs({ runs, colours }) {
   const stageName = stages.includes(param("stage")) ? param("stage") : null;
   const without = runs.filter(({ n_media }) => !n_media);
   const known = (names) => setStages((old) => (names.every((name) => old.includes(name)) ? old : [...new Set([...old, ...names])]));
-  return html`<div class="controls" role="toolbar" aria-label="Which photograph">
+  return html`<h2 class="unseen">Photographs</h2>
+    <div class="controls" role="toolbar" aria-label="Which photograph">
       <label class="control">photograph <select value=${photos.indexOf(photo)} onChange=${(e) => setParams({ photo: e.target.value === "0" ? null : e.target.value })}>${photos.map((one, i) => html`<option value=${i}>${one.name} · ${one.blob.slice(0, 6)}</option>`)}</select></label>
       <label class="control">up to step <input type="range" min="0" max=${steps.length - 1} value=${position} disabled=${steps.length < 2} onInput=${(e) => setParams({ at: Number(e.target.value) === steps.length - 1 ? null : steps[Number(e.target.value)] })} /><output>${steps[position]}</output></label>
       ${stages.length ? html`<label class="control">stage <select value=${stageName ?? ""} onChange=${(e) => setParams({ stage: e.target.value || null })}><option value="">last</option>${stages.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>

@@ -18,7 +18,7 @@ const WHAT = { best: "best where the name says which way is better, else last", 
 
 function Head({ columns, colours, ids, baseline }) {
   const drop = (column) => setParams({ runs: ids.filter((id) => !column.runs.some((run) => run.id === id)).join(",") || null });
-  return html`<tr><th></th>${columns.map((column) => {
+  return html`<tr><th><span class="unseen">what</span></th>${columns.map((column) => {
     const single = column.runs.length === 1 && column.runs[0].id === column.id;
     const isBase = column.id === baseline;
     return html`<th class="number" key=${column.id}><span class="compare-head">

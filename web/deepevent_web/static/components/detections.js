@@ -116,7 +116,7 @@ function Viewer({ run, items }) {
           ? html`<${PhotographGrid} photos=${photos} at=${at} stage=${stage} least=${least} onPick=${(i) => setParams({ photo: i || null, grid: null })} />`
           : html`<div class="beside">
               <div class="beside-one"><${Photograph} key=${photo.key} src=${blobURL(photo.blob, photo.mime)} alt=${described} boxes=${boxes} onPick=${setPointed} onSelect=${(id) => { setKept(id); setKeptFace(null); }} onFace=${setKeptFace} />
-                ${two ? html`<h3>${epochLabel} ${item.epoch ?? item.step}</h3>${stages}` : null}</div>
+                ${two ? html`<h2>${epochLabel} ${item.epoch ?? item.step}</h2>${stages}` : null}</div>
               <${Beside} run=${run} photo=${photo} stageName=${event.stages[stage]?.name} stage=${stage} least=${least} before=${before} over=${over} step=${step} />
             </div>`}
         ${two && !grid ? null : stages}

@@ -70,7 +70,7 @@ function Other({ run, until, isRun, photo, stage, stageName, least, before, over
   const title = isRun ? (findRun(run)?.name ?? run) : item ? (item.epoch === null || item.epoch === undefined ? `step ${item.step}` : `epoch ${item.epoch}`) : `step ${until}`;
   return html`<section class="beside-one" aria-label=${`Beside: ${title}`}>
     ${event ? html`<${Photograph} src=${blobURL(same.blob, same.mime)} alt=${`${photo.name}, ${title}`} boxes=${boxes} />` : html`<p class="photo-missing dim">${error ? error.message : loading ? "Loading …" : "This photograph was not logged there."}</p>`}
-    <h3><${Name} text=${title} most=${40} />${isRun && item ? html` <small>step ${item.step}</small>` : null}</h3>
+    <h2><${Name} text=${title} most=${40} />${isRun && item ? html` <small>step ${item.step}</small>` : null}</h2>
     ${event ? html`<${Funnel} rows=${counted.rows} nFaces=${counted.nFaces} at=${at} label=${`Stages of ${title}`} onPick=${(i) => setParams({ stage: String(i) })} />` : null}
     ${lost.map(({ text }) => html`<p class="tile-note bad">${text}</p>`)}
   </section>`;

@@ -5,8 +5,11 @@
  */
 import { h } from "preact";
 
-const INLINE = /`([^`]+)`|\*\*(?=\S)([^*]+?)\*\*|__(?=\S)([^_]+?)__|~~(?=\S)([^~]+?)~~|\*(?=\S)([^*]+?)\*|\b_(?=\S)([^_]+?)_\b|\[([^\]]+)\]\(([^\s()]+)\)/g;
+// Every part has a bound: what never closes must not be searched for to the end of the text, again from each mark.
+const INLINE = /`([^`]{1,2000})`|\*\*(?=\S)([^*]{1,2000}?)\*\*|__(?=\S)([^_]{1,2000}?)__|~~(?=\S)([^~]{1,2000}?)~~|\*(?=\S)([^*]{1,2000}?)\*|\b_(?=\S)([^_]{1,2000}?)_\b|\[([^[\]]{1,500})\]\(([^\s()]{1,2000})\)/g;
 const MOST_LINES = 2000;
+const MOST_CHARACTERS = 10_000;
+const DEEPEST = 8;
 
 function inline(text) {
   const out = [];
@@ -32,7 +35,7 @@ function link(label, address) {
 }
 
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
-const isTable = (lines, i) => /\|/.test(lines[i]) && /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test(lines[i + 1] ?? "");
+const isTable = (lines, i) => /\|/.test(lines[i]) && /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/.test((lines[i + 1] ?? "").slice(0, 1000));
 const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
 const starts = (lines, i) => /^(#{1,6}\s|```|>|\s*([-*_])(\s*\2){2,}\s*$)/.test(lines[i]) || ITEM.test(lines[i]) || isTable(lines, i);
 
@@ -41,18 +44,18 @@ function item(text) {
   return task ? [h("input", { type: "checkbox", disabled: true, checked: task[1] !== " ", "aria-label": task[1] === " " ? "open" : "done" }), " ", ...inline(task[2])] : inline(text);
 }
 
-function list(lines, i) {
+function list(lines, i, depth = 0) {
   const [, indent, number] = ITEM.exec(lines[i]);
   const items = [];
   while (i < lines.length) {
     const found = ITEM.exec(lines[i]);
     if (!found || found[1].length < indent.length) break;
-    if (found[1].length > indent.length) {
-      const [inner, next] = list(lines, i);
+    if (found[1].length > indent.length && depth < DEEPEST) {
+      const [inner, next] = list(lines, i, depth + 1);
       items[items.length - 1].push(inner);
       i = next;
     } else {
-      if (Boolean(found[2]) !== Boolean(number)) break;
+      if (depth < DEEPEST && Boolean(found[2]) !== Boolean(number)) break;
       items.push([...item(found[3])]);
       i += 1;
     }
@@ -64,8 +67,8 @@ function list(lines, i) {
  * @param {string} text
  * @returns {object[]} elements
  */
-function blocks(text) {
-  const lines = text.replace(/\r\n?/g, "\n").split("\n").slice(0, MOST_LINES);
+function blocks(text, depth = 0) {
+  const lines = text.replace(/\r\n?/g, "\n").split("\n").slice(0, MOST_LINES).map((line) => (line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS)}…` : line));
   const out = [];
   let i = 0;
   while (i < lines.length) {
@@ -83,10 +86,10 @@ function blocks(text) {
     } else if (/^\s*([-*_])(\s*\1){2,}\s*$/.test(line)) {
       out.push(h("hr"));
       i += 1;
-    } else if (line.startsWith(">")) {
+    } else if (line.startsWith(">") && depth < DEEPEST) {
       let end = i;
       while (end < lines.length && lines[end].startsWith(">")) end += 1;
-      out.push(h("blockquote", null, blocks(lines.slice(i, end).map((one) => one.replace(/^>\s?/, "")).join("\n"))));
+      out.push(h("blockquote", null, blocks(lines.slice(i, end).map((one) => one.replace(/^>\s?/, "")).join("\n"), depth + 1)));
       i = end;
     } else if (isTable(lines, i)) {
       let end = i + 2;

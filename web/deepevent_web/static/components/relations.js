@@ -57,6 +57,7 @@ export function Relations({ runs, chosen, ids, colours, differing }) {
   const pick = (name, value, text) => html`<label class="control">${text} <select value=${value} onChange=${(e) => setParams({ [name]: e.target.value })}>${offered.map(({ key, label }) => html`<option value=${key}>${label}</option>`)}</select></label>`;
   const labelOf = (key) => known.get(key)?.label ?? key;
   return html`<section class="relations" aria-label="Relations between runs">
+    <h2 class="unseen">Relations</h2>
     <p class="brushes"><span class="dim">${Object.keys(brush).length ? `${chosen.length} of ${runs.length} runs selected:` : "Drag along an axis, or over points, to select runs; all of the page then shows those."}</span>
       ${Object.entries(brush).map(([key, part]) => html`<button class="chip" key=${key} title="take this selection back" onClick=${() => write({ [key]: null })}>${brushText(labelOf(key), part)} ×</button>`)}
       ${Object.keys(brush).length && chosen.length ? html`<button class="quiet" onClick=${() => setParams({ runs: ids.filter((id) => isChosen.has(id)).join(","), brush: null }, { push: true })}>keep only these</button>` : null}</p>

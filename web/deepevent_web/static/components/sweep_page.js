@@ -101,11 +101,11 @@ export function SweepPage({ id }) {
     <main class="content sweep-page">
       ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
       ${row.reason ? html`<p class="problem" role="alert">This sweep ended: ${row.reason}.</p>` : null}
-      <section class="card best"><header><h3>${best ? html`Best: ${value(row.best.value)}` : "No trial has completed yet"}</h3><small>begun ${ago(number(row.created), now.value)}${row.created_by ? ` by ${row.created_by}` : ""}</small></header>
+      <section class="card best"><header><h2>${best ? html`Best: ${value(row.best.value)}` : "No trial has completed yet"}</h2><small>begun ${ago(number(row.created), now.value)}${row.created_by ? ` by ${row.created_by}` : ""}</small></header>
         ${best ? html`<p><a href=${`/runs/${encodeURIComponent(best.run)}`}>trial ${best.number}</a> ${Object.entries(best.parameters).map(([key, v]) => html`<span key=${key}><span class="dim">${key}</span> <b>${typeof v === "number" ? value(v) : plain(v)}</b></span>`)}</p>` : null}
         <${Facts} row=${row} />
       </section>
-      <section class="card"><header><h3>Parameters and ${row.metric}</h3><small>each line a trial; the strongest are the best, dashed ones did not complete</small></header>
+      <section class="card"><header><h2>Parameters and ${row.metric}</h2><small>each line a trial; the strongest are the best, dashed ones did not complete</small></header>
         <${TrialLines} axes=${axesOf(row)} rows=${linesOf(row)} selected=${selected} onSelect=${select} label=${`Parameters of ${row.trials.length} trials and their ${row.metric}; the table below has the numbers`} />
       </section>
       <div class="sweep-pair">
