@@ -14,7 +14,7 @@ from deepevent.errors import DeepEventError
 from deepevent_web.rates import Rates
 from deepevent_web.routes import Route
 
-NOTED_BY_THE_STORE = ("jobs.", "agents.", "sweeps.")
+NOTED_BY_THE_STORE = ("jobs.", "agents.", "sweeps.", "alerts.")
 REFUSALS_AT_ONCE = 3
 REFUSALS_PER_S = 1 / 30
 STRANGERS = "somebody who is not signed in"

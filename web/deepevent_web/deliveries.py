@@ -25,6 +25,8 @@ from deepevent.store.connection import Database
 
 TIMEOUT_S = 5.0
 SIGNATURE = "X-DeepEvent-Signature"
+CLOUD_ADDRESSES = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+"""Where clouds keep the secrets of their machines outside of the link-local network."""
 _log = logging.getLogger(__name__)
 
 
@@ -86,8 +88,8 @@ def send(url: str, secret: str, body: bytes) -> tuple[bool, str]:
         connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
     try:
         connection.connect()
-        peer = ipaddress.ip_address(connection.sock.getpeername()[0].partition("%")[0])
-        if peer.is_link_local or peer.is_multicast or peer.is_unspecified:
+        peer = _address(connection.sock.getpeername()[0])
+        if peer.is_link_local or peer.is_multicast or peer.is_unspecified or peer in CLOUD_ADDRESSES:
             return False, f"the address {peer} is not one that alerts are sent to"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {
@@ -102,3 +104,10 @@ def send(url: str, secret: str, body: bytes) -> tuple[bool, str]:
         return False, f"{type(error).__name__}: {error}"
     finally:
         connection.close()
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address that a connection goes to; an IPv4 address in the dress of IPv6 is what it is."""
+    found = ipaddress.ip_address(text.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
