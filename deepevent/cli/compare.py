@@ -1,4 +1,4 @@
-"""`deepevent compare RUN RUN…`: where the configurations differ, and the metrics beside each other."""
+"""`deepevent compare RUN RUN…`: what differs in config, packages, git and command, and the metrics."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _compare(args: argparse.Namespace) -> None:
         print(json.dumps(answer | {"metrics": metrics}, indent=2, ensure_ascii=False))
         return
     labels = [run["name"] or run["id"] for run in runs]
-    differences = answer["differences"]["config"]
     rows = [["status", *(run["status"] for run in runs)]]
     rows += [
-        [f"config.{key}", *(_shown(by_run.get(run["id"])) for run in runs)]
+        [f"{part}.{key}", *(_shown(by_run.get(run["id"])) for run in runs)]
+        for part, differences in answer["differences"].items()
         for key, by_run in differences.items()
     ]
     names = list(dict.fromkeys(name for by_name in metrics.values() for name in by_name))

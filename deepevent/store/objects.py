@@ -233,7 +233,8 @@ def _mark(sha256: str) -> str:
 
 
 def _modified(known: dict[str, Any]) -> float:
-    return float(known["last_modified"].timestamp())
+    """When an object was sent at the latest: whole seconds are told, rounded down."""
+    return float(known["last_modified"].timestamp()) + 1.0
 
 
 def main(url: str) -> int:

@@ -143,7 +143,7 @@ def shared_home(shared_server: Any) -> Iterator[None]:
 
 @pytest.fixture
 def barriers() -> Callable[[Page], list[str]]:
-    """What axe-core finds on a page that shuts somebody out: serious and critical violations, in words."""
+    """What axe-core finds on a page that shuts somebody out: its serious and critical violations."""
     from axe_playwright_python.sync_playwright import Axe
 
     def look(page: Page) -> list[str]:

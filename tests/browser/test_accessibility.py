@@ -109,7 +109,7 @@ def test_a_server_that_is_away_is_said_and_nothing_is_lost(
     expect(page.locator("table.runs .run-name").first).to_be_visible()
     page.get_by_label("Select run 000038").check()
     page.get_by_role("button", name="Archive").click()
-    expect(page.get_by_role("alert")).to_contain_text("Not done: The server does not answer")
+    expect(page.locator(".toast[role=alert]")).to_contain_text("Not done: The server does not answer")
     expect(page.get_by_label("Select run 000038")).to_be_visible()
     server.start()
     expect(page.get_by_role("status").get_by_text("live")).to_be_visible()

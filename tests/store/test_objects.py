@@ -20,6 +20,8 @@ from deepevent.store.objects import ObjectBlobs
 CONTENT = b"picture" * 1_300_000  # more than one part of an upload
 NAME = hashlib.sha256(CONTENT).hexdigest()
 LATER = 3600.0
+STALE = -60.0
+"""Nothing counts as fresh, whatever the clocks say."""
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -82,7 +84,7 @@ def test_an_object_that_is_announced_late_is_sent_again(object_store: Callable[[
     """It cannot be touched, so it is sent anew: the sweep sees that it is wanted."""
     url = object_store()
     ObjectBlobs(url).put(io.BytesIO(CONTENT), NAME, 1 << 30)
-    stale = ObjectBlobs(url, fresh_s=0.0)
+    stale = ObjectBlobs(url, fresh_s=STALE)
     with pytest.raises(BlobInvalid):
         stale.put(io.BytesIO(b"read this time"), NAME, 1 << 30)
     assert stale.put(io.BytesIO(CONTENT), NAME, 1 << 30) is False
@@ -91,13 +93,14 @@ def test_an_object_that_is_announced_late_is_sent_again(object_store: Callable[[
 def test_whoever_sends_while_another_removes_keeps_the_blob(object_store: Callable[[], str]) -> None:
     """Many times over: after both are done the blob that was sent is there."""
     url = object_store()
-    for round_ in range(6):
-        content = bytes([round_]) * 1000
-        name = hashlib.sha256(content).hexdigest()
-        sender, remover = ObjectBlobs(url, fresh_s=0.0), ObjectBlobs(url)
+    sender, remover = ObjectBlobs(url, fresh_s=STALE), ObjectBlobs(url)
+    contents = {hashlib.sha256(bytes([n]) * 1000).hexdigest(): bytes([n]) * 1000 for n in range(8)}
+    for name, content in contents.items():
         sender.put(io.BytesIO(content), name, 1 << 30)
-        old = time.time()
-        removing = threading.Thread(target=remover.remove, args=(name, old))
+    while (moment := time.time()) <= max(blob.modified for blob in sender.list()):
+        time.sleep(0.05)
+    for name, content in contents.items():
+        removing = threading.Thread(target=remover.remove, args=(name, moment))
         removing.start()
         sender.put(io.BytesIO(content), name, 1 << 30)
         removing.join()

@@ -63,6 +63,7 @@ def test_the_demo_trains_by_jobs_and_reads_its_figures_back(tmp_path: Path) -> N
     done = demo(tmp_path, "--epochs", "1", "--port", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"Trained in [\d.]+ s, as read back from (http://127\.0\.0\.1:\d+):", done.stdout)
+    assert "eileen_collins: 1 of 1 faces found" in done.stdout
     assert "first committed point after" in done.stdout
     assert re.search(r"det12: 1 epochs, validation accuracy 0\.\d+ \(240 faces of 32", done.stdout)
     assert re.search(r"cal12: 1 epochs, validation accuracy 0\.\d+ .* overlap 0\.605 before", done.stdout)

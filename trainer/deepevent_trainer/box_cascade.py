@@ -1,7 +1,7 @@
 """The cascade of the recipe `best`: three nets that answer score and box, filters between them.
 
 det12, of neighbouring windows the best -> box12 -> filter -> det24 -> box24 -> filter -> det48 -> box48 ->
-global filter. The nets are functions on pixels, so torch and ONNX Runtime run the very same stages. Knows no
+global filters. The nets are functions on pixels, so torch and ONNX Runtime run the very same stages. Knows no
 torch.
 """
 
@@ -22,7 +22,7 @@ SCALE_STEP = 1.414
 # The net of this size is the last one: its score is joined with the one before.
 LAST_SIZE_PX = 48
 _LOCAL_IOU = 0.6
-_FINAL_IOU = 0.4
+_FINAL_IOU, _FINAL_PART = 0.4, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,4 +89,9 @@ def pipeline(
         stages.append(cascade.move(f"box{judge.size_px}"))
         iou = _FINAL_IOU if last else _LOCAL_IOU
         stages.append(cascade.suppression(f"suppress{judge.size_px}", iou, within_scales=False))
+        if last:
+            # A part of a face that looks like a face by itself lies in a better box.
+            stages.append(
+                cascade.suppression("suppress_parts", _FINAL_PART, within_scales=False, overlap="smaller")
+            )
     return cascade.run(stream, *stages)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from deepevent_trainer import calibration
 from deepevent_trainer.boxes import as_boxes, squared
 from deepevent_trainer.pyramid import SCALE_STEP, crop_windows, levels, window_corners
-from deepevent_trainer.suppression import suppress
+from deepevent_trainer.suppression import Overlap, suppress
 
 if TYPE_CHECKING:
     # The fast detector runs these stages without torch.
@@ -295,13 +295,13 @@ def move(name: str) -> Stage:
     return stage
 
 
-def suppression(name: str, iou_threshold: float, *, within_scales: bool) -> Stage:
+def suppression(name: str, threshold: float, *, within_scales: bool, overlap: Overlap = "iou") -> Stage:
     """Return a stage that keeps the best of overlapping windows, within each scale or over all."""
 
     def stage(stream: Iterable[Candidates]) -> Iterator[Candidates]:
         for candidates in stream:
             groups = candidates.scales if within_scales else None
-            kept = suppress(candidates.boxes, candidates.scores, iou_threshold, groups=groups)
+            kept = suppress(candidates.boxes, candidates.scores, threshold, groups=groups, overlap=overlap)
             yield candidates.passed(name, "suppress" if within_scales else "final", kept)
 
     return stage

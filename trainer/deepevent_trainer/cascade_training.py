@@ -40,7 +40,7 @@ from deepevent_trainer.samples import choose, small
 from deepevent_trainer.thresholds import LOWEST, choose_threshold
 
 # Epochs of each round of a net, in shares of --epochs: what the last net lets pass is what a person sees.
-COURSES: dict[str, tuple[float, ...]] = {"det12": (1, 0.5), "det24": (1, 1), "det48": (1, 1, 3)}
+COURSES: dict[str, tuple[float, ...]] = {"det12": (1, 0.5), "det24": (1, 1), "det48": (1, 1, 1)}
 LATER_ROUNDS_RATE = 0.4
 # Nets are mined a little below their thresholds, so that the next one knows what lies around those.
 MINING_THRESHOLD_SHARE = 0.7

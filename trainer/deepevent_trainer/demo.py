@@ -18,6 +18,7 @@ from typing import Any
 
 from deepevent.errors import DeepEventError, ServerUnreachable, SettingsError, TrainingError
 from deepevent_trainer.demo_agent import DemoAgent, working
+from deepevent_trainer.demo_detection import show_shipped
 from deepevent_trainer.demo_server import Server, serving
 
 HELP = "start a server and watch a real training in it"
@@ -27,7 +28,7 @@ EPOCHS = 30
 LEARNING_RATE = 0.05
 # Long enough for the curves to be watched, short enough for two cores: one to two seconds an epoch.
 CROPS_PER_EPOCH = 28_672
-POLL_S = 0.2
+POLL_S = 0.3
 RETRIES = 3
 NAME = "{net} (demo)"
 ENDED = ("completed", "failed", "stopped", "lost")
@@ -81,6 +82,7 @@ def execute(args: argparse.Namespace) -> int:
             working(server, args.home / "agent.log", args.data) as agent,
         ):
             _say(_welcome(server, args))
+            _say(f"The detector that ships, before any training:\n{show_shipped(server.environment)}\n")
             jobs = _queue_jobs(server, agent, args)
             for job in jobs:
                 _wait_for(job, server, agent, clock)

@@ -26,6 +26,10 @@ from deepevent_trainer.cascade_file import CascadeFileInvalid, CascadeModel, Sta
 CARRIED = Path(__file__).with_name("weights") / "best.cascade"
 
 
+# For curves over all scores, which a threshold chosen for use would cut short.
+EVALUATION_THRESHOLD = 0.02
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """The faces of one image: `boxes` `(N, 4)`, `scores` `(N,)`, falling, and what each stage kept."""
@@ -92,6 +96,11 @@ class Detector:
         checked = (_checked(image) for image in images)
         for found in box_cascade.pipeline(checked, self.judges, self.min_face, scale_step=self.scale_step):
             yield Found(found.boxes, found.scores, found.stages)
+
+
+def for_evaluation() -> Detector:
+    """Return the shipped detector as it is measured: faces from 24 px, from a low score on."""
+    return Detector(min_face=24, threshold=EVALUATION_THRESHOLD)
 
 
 def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

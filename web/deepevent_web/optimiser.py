@@ -130,9 +130,6 @@ class Optimiser:
         A pruned trial counts with what it had reached: it is one of those that are not among the best. Empty
         until there are enough trials with different values.
         """
-        import optuna
-        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
         done = [
             Known(trial.parameters, "completed", trial.value)
             for trial in self.trials
@@ -143,6 +140,11 @@ class Optimiser:
         varied = {name for name in self._distributions if len({repr(t.parameters[name]) for t in done}) > 1}
         if len(done) < FEWEST_TO_WEIGH or not varied or len({trial.value for trial in done}) < 2:
             return {}
+        import optuna
+
+        # Loads scikit-learn too where that is installed, though this evaluator needs none of it.
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
         study = optuna.create_study(direction=self._study.direction)
         for trial in done:
             study.add_trial(self._freeze(trial))

@@ -28,6 +28,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 INTERVAL_S = 0.25  # how often the limits are looked at
+MEMORY_INTERVAL_S = 1.0  # and the memory, for which every process of the machine is asked for its parent
 LEFTOVER_GRACE_S = 1.0
 ORPHAN_GRACE_S = 3.0
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -44,6 +45,7 @@ class Supervisor:
         self.reason = ""
         self.state = ""
         self.kill_at: float | None = None
+        self.look_at_memory = self.started
         self.status: int | None = None
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
@@ -112,10 +114,17 @@ class Supervisor:
             return
         if limit_s is not None and now - self.started > limit_s:
             self.end("failed", f"it passed its time limit of {limit_s:g} s", float(self.task["grace_s"]))
-        elif limit_mb is not None and (self.lost_to_kernel() or uses_more_than(limit_mb * 2**20)):
+        elif limit_mb is not None and (self.lost_to_kernel() or self.uses_too_much(now, limit_mb)):
             self.end("failed", f"it passed its memory limit of {limit_mb} MB", 0.0)
         elif now - self.heard > self.task["silence_s"]:
             self.end("lost", "its agent fell silent", ORPHAN_GRACE_S)
+
+    def uses_too_much(self, now: float, limit_mb: int) -> bool:
+        """Tell whether the job is above its memory limit, looking no more often than it is worth."""
+        if now < self.look_at_memory:
+            return False
+        self.look_at_memory = now + MEMORY_INTERVAL_S
+        return uses_more_than(limit_mb * 2**20)
 
     def lost_to_kernel(self) -> bool:
         """Tell whether the kernel has already killed a process at the limit: what is left would only wait."""

@@ -23,7 +23,7 @@ from deepevent_trainer.evaluation.detections_file import DetectionsFile
 from deepevent_trainer.evaluation.matching import Detections
 
 # Names for what would be long to type.
-NAMED = {"cascade": "deepevent_trainer:Detector"}
+NAMED = {"cascade": "deepevent_trainer.runtime:for_evaluation"}
 
 
 class Detector(Protocol):

@@ -5,8 +5,8 @@
 import { signal } from "@preact/signals";
 import { changeRuns, deleteRun } from "./api.js";
 import { announcement } from "./keys.js";
-import { dropRows, loadRuns, patchRows } from "./run_list.js";
-import { findRun, selected, session } from "./state.js";
+import { dropRows, loadRuns, patchRows, restoreRows } from "./run_list.js";
+import { findRun, list, selected, session } from "./state.js";
 
 const SHOWN_MS = 12_000;
 const AT_ONCE = 500;
@@ -62,10 +62,12 @@ async function apply(changes) {
  */
 export async function change(changes, text) {
   const inverse = changes.map(before);
+  const was = list.value;
   dismiss(); // whose button would undo what was done before this
   try {
     await apply(changes);
   } catch (error) {
+    restoreRows(was);
     patchRows(new Map(inverse.map((old) => [old.id, shownAs(old)])));
     tell(`Not done: ${error.message}`, { bad: true });
     return false;

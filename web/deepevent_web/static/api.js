@@ -42,7 +42,8 @@ async function request(method, path, { body, accept = "application/json", signal
     });
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;
-    throw new Problem({ status: 0, title: "No answer", detail: "The server does not answer. The page tries again by itself." });
+    const again = method === "GET" || path === "/curves" ? " The page tries again by itself." : "";
+    throw new Problem({ status: 0, title: "No answer", detail: `The server does not answer.${again}` });
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({ title: answer.statusText }));

@@ -110,6 +110,11 @@ export function dropRows(ids) {
   publish(slots, { total: Math.max(0, (list.value.total ?? gone) - gone) });
 }
 
+/** Show the list as it was: what was done to it here did not happen. @param {object} before a value of `list` */
+export function restoreRows(before) {
+  publish(before.slots, { total: before.total });
+}
+
 /** Change what is known of runs at once, before the server confirms it. @param {Map<string, object>} changes by id */
 export function patchRows(changes) {
   const patch = (run) => (changes.has(run.id) ? { ...run, ...changes.get(run.id) } : run);

@@ -67,7 +67,9 @@ export function BulkBar() {
     announcement.value = "Nothing is selected";
   };
   const all = (fields, text) => {
-    change(runs.map(({ id }) => ({ id, ...fields })), text).then((done) => done && clear());
+    change(runs.map(({ id }) => ({ id, ...fields })), text).then((done) => {
+      if (done) selected.value = new Set();
+    });
   };
   const leave = () => setAsking(null);
   const n = runsText(ids.length);
