@@ -45,10 +45,11 @@ def install(wheel: Path, extras: str, folder: Path) -> Path:
 
 
 def test_the_wheel_holds_pages_and_migrations(wheel: Path) -> None:
-    """What is not Python code travels too: the dashboard's files and the database migrations."""
+    """What is not Python code travels too: the dashboard's files, the migrations, the trained cascade."""
     names = zipfile.ZipFile(wheel).namelist()
     wanted = {"deepevent/py.typed", "deepevent/_migrations/env.py", "deepevent_web/static/tokens.css"}
-    assert wanted | {"deepevent_trainer/recipes/deepevent.toml"} <= set(names)
+    trained = "deepevent_trainer/weights/best.cascade"
+    assert wanted | {"deepevent_trainer/recipes/deepevent.toml", trained} <= set(names)
     assert any(name.startswith("deepevent/_migrations/versions/") for name in names)
     assert not any(name.startswith(("tests/", "web/", "trainer/", "benchmarks/")) for name in names)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from deepevent_trainer import box_cascade
-from deepevent_trainer.boxes import iou
+from deepevent_trainer.boxes import iou, squared
 from deepevent_trainer.cascade_training import faces_of, judges_of
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.box_crops import BoxCrops
@@ -22,6 +23,8 @@ from deepevent_trainer.data.mining import mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.losses import loss_of
 from deepevent_trainer.networks import build_network
+from deepevent_trainer.runtime import Detector
+from deepevent_trainer.thresholds import LOWEST, WINDOW_IOU, choose_threshold
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +109,22 @@ def test_mining_never_takes_a_face(scenes: list[Photograph]) -> None:
     assert set(found.photographs.tolist()) <= {0, 1}
     for box, index in zip(found.boxes, found.photographs, strict=True):
         assert iou(box[None], scenes[index].faces).max() < NEGATIVE_IOU
+
+
+def test_a_threshold_lets_the_faces_of_validation_pass(scenes: list[Photograph]) -> None:
+    """At the threshold chosen on photographs, 95 % of their faces that had a window keep one."""
+    (first, *_) = Detector().judges
+    chosen = choose_threshold([replace(first, threshold=LOWEST)], scenes, 20, 0)
+    assert LOWEST < chosen < 1
+    reached = kept = 0
+    for scene in scenes:
+        for threshold in (LOWEST, chosen):
+            found = next(box_cascade.pipeline([scene.read()], [replace(first, threshold=threshold)], 20))
+            faces = scene.faces[scene.faces[:, 3] - scene.faces[:, 1] >= 20]
+            hit = int((iou(squared(faces), squared(found.boxes)) >= WINDOW_IOU).any(axis=1).sum())
+            reached, kept = (reached + hit, kept) if threshold == LOWEST else (reached, kept + hit)
+    assert reached > 0
+    assert kept >= 0.95 * reached
 
 
 def test_heavily_covered_faces_can_be_spared(tmp_path) -> None:

@@ -73,13 +73,17 @@ def levels(
         raise SettingsError(f"scale_step must be > 1, got {scale_step!r}")
     height, width = image.shape[:2]
     scale, index = size_px / min_face_px, 0
+    source = image
     while True:
         w, h = round(width * scale), round(height * scale)
         if min(w, h) < size_px:
             return
+        # Averaging by area reads the whole source: a coarse level is made of the image halved before.
+        while min(source.shape[1] / w, source.shape[0] / h) >= _HALVE_FROM:
+            source = _half(source)
         # Area averaging on the way down; it degrades to nearest on the way up.
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        pixels = cv2.resize(image, (w, h), interpolation=method).astype(np.uint8, copy=False)
+        pixels = cv2.resize(source, (w, h), interpolation=method).astype(np.uint8, copy=False)
         yield Level(index, pixels, np.array([w / width, h / height]))
         scale, index = scale / scale_step, index + 1
 
@@ -119,7 +123,10 @@ def crop_windows(image: NDArray[np.uint8], boxes: NDArray[np.floating], size_px:
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         fine = cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        cv2.resize(fine, (size_px, size_px), dst=crop, interpolation=cv2.INTER_AREA)
+        if samples == 1:
+            crop[:] = fine
+        else:
+            cv2.resize(fine, (size_px, size_px), dst=crop, interpolation=cv2.INTER_AREA)
     return crops
 
 
