@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import environments, machine, report
 from benchmarks.claim import Claim, run_claim
 
-FRAME = {"__init__", "__main__", "claim", "environments", "machine", "playing", "report"}
+FRAME = {"__init__", "__main__", "claim", "environments", "library", "machine", "playing", "report"}
 SCRIPT_LIMIT_S = 900
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Shape = tuple[int, Callable[..., bytes], int]  # the record's second word, its packer, its size
 
 SPARE_NAME = "spare{}.tmp"  # made by the shipper's thread; each has a number, so none is taken for another
+RETIRED_LIMIT = 64  # full segments that wait to be unmapped
 NEXT_NAME = "next.tmp"  # made by a log call that found no spare
 
 
@@ -109,6 +110,8 @@ class SegmentWriter:
         os.rename(self._path(made), path)
         if self._map is not None:
             self._marks[END_OFFSET >> 3] = self._offset
+            if len(self._retired) >= RETIRED_LIMIT:  # nobody tends us: each mapping holds a file open
+                self._retired.clear()
             self._retired.append((self._marks, self._map))  # unmapped by the shipper's thread
         marks = memoryview(mapping).cast("Q")
         self._ready = {}

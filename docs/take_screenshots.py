@@ -19,6 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = {"width": 1440, "height": 900}
+TELEPHONE = {"width": 390, "height": 844}
 
 
 def call(place: dict[str, str], method: str, path: str) -> Any:
@@ -59,8 +60,15 @@ def main(home: str = ".demo") -> None:
             with_detections = next(run for run in runs if run["n_media"])
             address = f"{place['url']}/runs/{with_detections['id']}?tab=detections"
             take(page, address, f"detections-{theme}", ".funnel, [class*=funnel]")
+            run = f"{place['url']}/runs/{with_detections['id']}"
+            take(page, f"{run}?x=epoch", f"run-{theme}", ".main-svg")
+            take(page, f"{place['url']}/jobs", f"jobs-{theme}", "main")
+            take(page, f"{place['url']}/settings", f"settings-{theme}", "main")
+            page.set_viewport_size(TELEPHONE)
+            take(page, f"{place['url']}/?x=epoch", f"telephone-{theme}", ".main-svg")
+            page.set_viewport_size(SIZE)
             if len(runs) > 1:
-                ids = ",".join(run["id"] for run in runs[:20])
+                ids = ",".join(one["id"] for one in runs[:20])
                 take(page, f"{place['url']}/compare?runs={ids}", f"compare-{theme}", ".compare")
                 address = f"{place['url']}/compare?runs={ids}&tab=relations"
                 take(page, address, f"relations-{theme}", ".parallel")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from deepevent.endpoint import Endpoint
-from deepevent.errors import BatchInvalid, RunDeleted, ServerRefused, ServerUnreachable
+from deepevent.errors import BatchInvalid, RunDeleted, ServerBusy, ServerRefused, ServerUnreachable
 from deepevent.settings import Settings
 from deepevent.spool import Report, adopt
 from deepevent.transport import Transport
@@ -13,10 +14,14 @@ from deepevent.transport import Transport
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import BinaryIO
+    from collections.abc import Callable
+    from typing import BinaryIO, TypeVar
 
     from deepevent.wire import Batch
 
+    Answered = TypeVar("Answered")
+
+TOO_MUCH = 429
 HELP = "send what scripts left in the spool to a server"
 
 
@@ -63,7 +68,7 @@ def _print(report: Report, url: str, as_json: bool) -> None:
 def send(transport: Transport, batch: Batch) -> int:
     """Send a batch of somebody else's; what will never be taken is RunDeleted or BatchInvalid."""
     try:
-        return transport.send(batch).acknowledged
+        return _patiently(lambda: transport.send(batch).acknowledged)
     except ServerRefused as error:
         if error.status == 404:
             raise RunDeleted(f"the run was deleted on the server ({error.detail})") from error
@@ -74,9 +79,25 @@ def send(transport: Transport, batch: Batch) -> int:
 
 def put(transport: Transport, sha256: str, file: BinaryIO, size_bytes: int) -> None:
     """Upload a blob of somebody else's; what will never be taken is BatchInvalid."""
-    try:
+
+    def upload() -> None:
+        file.seek(0)
         transport.put_blob(sha256, file, size_bytes)
+
+    try:
+        _patiently(upload)
     except ServerRefused as error:
         if error.status in (413, 422):
             raise BatchInvalid(str(error)) from error
         raise
+
+
+def _patiently(call: Callable[[], Answered]) -> Answered:
+    """Make a call again for as long as the server says that this token has had its share for the moment."""
+    while True:
+        try:
+            return call()
+        except ServerBusy as error:
+            if error.status != TOO_MUCH:
+                raise
+            time.sleep(error.retry_after_s or 1.0)

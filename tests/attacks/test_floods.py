@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -76,7 +80,7 @@ def test_a_flood_from_one_token_starves_no_other(start_server: Any) -> None:
         run = deepevent.start(name="honest")
         for step in range(N_POINTS):
             run.log({"a": float(step)}, step=step)
-        assert run.flush(timeout=60), "the other token's points did not get through"
+        assert run.flush(timeout=120), "the other token's points did not get through"
         run.finish()
     finally:
         flood.stop()
@@ -100,6 +104,23 @@ def test_a_script_that_is_slowed_down_loses_nothing(start_server: Any) -> None:
     run.finish()
     metrics = server.call("GET", f"/api/v1/runs/{run.id}/metrics").json()["metrics"]
     assert {one["n"] for one in metrics if one["name"].startswith("m")} == {250}
+
+
+def test_a_spool_is_sent_at_the_pace_that_is_allowed(start_server: Any, home: Path) -> None:
+    """`deepevent sync` waits as long as it is told to, and everything arrives."""
+    run = deepevent.start(name="spooled")
+    for step in range(40):
+        run.log({f"m{n}": 1.0 for n in range(100)}, step=step)
+    run.finish()
+    server = start_server("--limit", "requests_per_second=1", home=home.with_name("other"))
+    for _ in range(4):  # the share is used up
+        server.call("POST", "/api/v1/runs", json={"name": "other"})
+    command = [Path(sys.executable).with_name("deepevent"), "sync", "--home", str(home), "--url", server.url]
+    environment = {**os.environ, "DEEPEVENT_TOKEN": server.token}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    metrics = server.call("GET", f"/api/v1/runs/{run.id}/metrics").json()["metrics"]
+    assert {one["n"] for one in metrics if one["name"].startswith("m")} == {40}
 
 
 def test_each_rate_has_its_limit_and_its_sentence(start_server: Any) -> None:
@@ -128,10 +149,6 @@ def test_each_rate_has_its_limit_and_its_sentence(start_server: Any) -> None:
 
 def test_a_limit_is_set_by_its_name(home: Any) -> None:
     """`--limit` knows the limits that can be set, and names all mistakes at once."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
     command = [Path(sys.executable).with_name("deepevent"), "serve", "--port", "0"]
     wrong = ["--limit", "no_such=1", "--limit", "json_depth=64", "--limit", "runs_per_minute=many"]
     done = subprocess.run([*command, *wrong], capture_output=True, text=True, timeout=60)

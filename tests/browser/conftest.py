@@ -27,8 +27,9 @@ def chromium_path() -> str | None:
 
 @pytest.fixture(scope="session")
 def fill_library() -> Callable[[Path, int], list[str]]:
-    """Write a home with so many finished runs; see `library.fill`."""
-    spec = importlib.util.spec_from_file_location("deepevent_library", Path(__file__).with_name("library.py"))
+    """Write a home with so many finished runs; see `fill` in benchmarks/library.py."""
+    path = Path(__file__).parents[2] / "benchmarks" / "library.py"
+    spec = importlib.util.spec_from_file_location("deepevent_library", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

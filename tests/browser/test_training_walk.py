@@ -83,5 +83,8 @@ def test_three_trainings_in_the_browser_alone(
     for name in ("first", "best"):
         page.get_by_label(f"Select {name}").check()
     page.get_by_role("group", name="Selected runs").get_by_role("link", name="Compare").click()
-    expect(page.get_by_text("learning_rate").first).to_be_visible()
-    expect(page.get_by_text("0.001").first).to_be_visible()
+    compared = page.get_by_role("row").filter(
+        has=page.get_by_role("rowheader", name="learning_rate", exact=True)
+    )
+    expect(compared).to_contain_text("0.001")
+    expect(compared).to_contain_text("0.05")

@@ -241,6 +241,20 @@ def test_combinations_of_names_do_not_pile_up(make_journal: MakeJournal, read_po
     assert found == [item for values in calls for item in values.items()]
 
 
+def test_a_journal_that_nobody_tends_keeps_few_files_open(
+    make_journal: MakeJournal, read_points: ReadPoints
+) -> None:
+    """Where no thread can be started, full segments are let go of all the same."""
+    journal = make_journal(segment_size=4096)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    step = 0
+    while journal.snapshot()[0] < 200:
+        journal.log({"a": float(step)}, step)
+        step += 1
+    assert len(list(Path("/proc/self/fd").iterdir())) - before < 100
+    assert [found for found, _ in read_points(journal.folder)] == list(range(step))
+
+
 def test_a_journal_belongs_to_one_process(make_journal: MakeJournal) -> None:
     """The writer's lock is held as long as the journal is open."""
     import fcntl

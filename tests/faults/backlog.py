@@ -31,7 +31,7 @@ def main() -> None:
     first = {"type": "run", "name": "days offline", "project": "faults", "created": time.time()}
     journal = Journal(str(folder), run_id, writer_id, 0, first, segment_size=SMALL_SEGMENT)
     step = 0
-    while not (folder / f"{args.segments:06d}.seg").exists():
+    while journal.snapshot()[0] < args.segments:
         journal.log({"value": value_of(step)}, step)
         step += 1
     journal.seal()

@@ -51,7 +51,7 @@ def test_tpe_learns_where_to_look() -> None:
 
 def test_importance_names_the_parameter_that_decides() -> None:
     """The rate decides all; pruned trials count; of too few trials nothing is said."""
-    trials = grown(24, sampler="random")
+    trials = grown(18, sampler="random")
     for trial in trials[::3]:
         trial.state = "pruned"
     shares = Optimiser(search(), trials).importance()

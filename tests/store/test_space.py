@@ -178,3 +178,25 @@ def test_a_deletion_goes_in_short_transactions(db, script):
 def rows(db, table):
     with db.read() as c:
         return c.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def test_nothing_of_a_deleted_run_stays(db, committer, script):
+    """Every table that hangs on runs is empty afterwards, whatever tables there are; the tombstone stays."""
+    writer = script().start(tags=["t"], config={"lr": 0.1}).series("loss", [1.0, 2.0])
+    writer.event("summary", values={"best": 1.0})
+    writer.event("log", stream="stdout", text="line", time=1.0)
+    writer.event("alert", title="a", text="", level="info", time=1.0)
+    writer.event("artifact", name="w", kind="file", blob="0" * 64, size_bytes=1, path="w", time=1.0)
+    committer.submit(image(writer, "1" * 64).batch())
+    runs.update_run(db, writer.run, trashed=True)
+    hanging = [
+        table
+        for table in schema.metadata.sorted_tables
+        if any(key.column.table.name in ("runs", "metrics", "writers") for key in table.foreign_keys)
+    ]
+    held = {table.name for table in hanging if rows(db, table)}
+    assert held >= {"metrics", "blocks", "writers", "writer_shapes", "media", "logs", "artifacts", "alerts"}
+    assert held >= {"run_tags", "run_values", "trash"}
+    assert deletion.delete_run(db, writer.run)
+    assert {table.name for table in hanging if rows(db, table)} == set()
+    assert rows(db, schema.runs) == 1

@@ -209,7 +209,7 @@ class Agent:
             try:
                 answer = self._api.call("POST", f"/jobs/{held.job['id']}/start", held.body)
             except ServerRefused as error:
-                if error.status < 500:
+                if error.status < 500 and error.status != 429:
                     return False
                 self._stopping.wait(RETRY_S)
             except ServerUnreachable:

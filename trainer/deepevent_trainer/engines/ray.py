@@ -194,8 +194,15 @@ class RayEngine:
         return int(found.get("CPU", 0)), gpus, int(found.get("memory", 0)) // 2**20
 
     def start(self, task: Task, read_output: ReadOutput, on_end: Callable[[], None]) -> RayExecution:
-        """Give an attempt to the cluster."""
-        return RayExecution(self._ray, task, read_output, on_end)
+        """Give an attempt to the cluster.
+
+        Raises:
+            OSError: the cluster does not answer any more.
+        """
+        try:
+            return RayExecution(self._ray, task, read_output, on_end)
+        except (self._ray.exceptions.RayError, RuntimeError) as error:
+            raise OSError(f"the Ray cluster does not answer: {_last_line(error)}") from error
 
     def close(self) -> None:
         """Leave the cluster."""

@@ -133,7 +133,7 @@ export function FilterLine() {
       <div class="filter-below">
         ${mistake && !open ? html`<${Mistake} problem=${mistake} text=${applied} />` : null}
         ${open ? html`<ul class="filter-options" id="filter-options" role="listbox" aria-label="What can stand here">${options.map((option, i) => html`<li key=${option.text} id=${`filter-option-${i}`} role="option" aria-selected=${i === at} onMouseDown=${(e) => e.preventDefault()} onClick=${() => take(option)}><code>${cut(option.text, 60)}</code><small>${option.note}</small></li>`)}</ul>` : null}
-        ${focused && !text ? html`<div class="filter-examples"><span class="dim">for example</span>${EXAMPLES.map((example) => html`<button type="button" class="chip" onMouseDown=${(e) => e.preventDefault()} onClick=${() => change(example)}>${example}</button>`)}</div>` : null}
+        ${focused && !text ? html`<div class="filter-examples"><span class="dim">for example</span>${EXAMPLES.map((example) => html`<button type="button" class="chip" tabindex="-1" onMouseDown=${(e) => e.preventDefault()} onClick=${() => change(example)}>${example}</button>`)}</div>` : null}
       </div>
     </form>
     <span class="bar-count" aria-live="polite">${total === null ? "" : loading && rows.length === 0 ? "…" : `${count(total)} ${total === 1 ? "run" : "runs"}`}</span>
