@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a home of one's own, the real server on a free port, and PostgreSQL."""
+"""Fixtures that all tests share: a home of one's own, the real server on a free port, PostgreSQL, Chromium."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import requests
+from playwright.sync_api import Browser, sync_playwright
 
 from deepevent.store import connection, migrate
 
@@ -267,6 +268,20 @@ def _databases(port: int) -> Callable[[], str]:
         return f"{base}/{name}"
 
     return fresh
+
+
+def chromium_path() -> str | None:
+    """Chromium from Debian, else None: Playwright's own."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests: a process can hold one session of Playwright only."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
