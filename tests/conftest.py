@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a home of one's own, the real server on a free port, PostgreSQL, Chromium."""
+"""Fixtures that all tests share: a home of one's own, the real server, PostgreSQL, Chromium."""
 
 from __future__ import annotations
 
