@@ -9,7 +9,9 @@ Knows torch; not photographs, runs or files. We write no collective of our own.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,10 +113,30 @@ def joined(device: str = "cpu") -> Iterator[Group]:
         yield Group(device=place)
         return
     distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    leaving = _Leaving()
+    atexit.register(leaving)  # before all others are registered, so that it runs behind them
     try:
         yield Group(distributed.get_rank(), distributed.get_world_size(), place)
+    except BaseException:
+        leaving.code = 1
+        raise
     finally:
         distributed.destroy_process_group()
+
+
+class _Leaving:
+    """Ends the process without taking down the interpreter.
+
+    Torch's threads of a group are not always over by then, and one that is not aborts a process whose work is
+    done: torchrun then calls the whole training failed.
+    """
+
+    code = 0
+
+    def __call__(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.code)
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
