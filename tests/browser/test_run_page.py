@@ -59,6 +59,11 @@ for line in sys.stdin:
 """
 
 
+def changed(page: Page) -> Any:
+    """Wait for the server's answer to a change: the page shows it at once."""
+    return page.expect_response(lambda answer: answer.request.method == "PATCH")
+
+
 @pytest.fixture(scope="module")
 def server(fresh_home: Path, serve_home: Callable[[Path], Any]) -> Any:
     """One server for all tests of this file, which only read or put back what they change."""
@@ -126,7 +131,8 @@ def test_notes_are_markdown_and_nothing_more(open_page: Callable[..., Page], run
     assert page.locator("img[src=x]").count() == 0
     notes.get_by_role("button", name="edit").click()
     page.get_by_label("Notes, in Markdown").fill("## Shorter")
-    page.get_by_role("button", name="Save").click()
+    with changed(page):
+        page.get_by_role("button", name="Save").click()
     expect(notes.get_by_role("heading", name="Shorter")).to_be_visible()
     assert server.call("GET", f"/api/v1/runs/{run}").json()["notes"] == "## Shorter"
     page.get_by_role("button", name="Undo").click()
@@ -238,7 +244,8 @@ def test_a_run_is_renamed_archived_and_deleted_on_its_page(
     page = open_page(f"/runs/{made}")
     page.get_by_role("button", name="rename").click()
     page.get_by_label("Name of the run").fill("better")
-    page.keyboard.press("Enter")
+    with changed(page):
+        page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="better")).to_be_visible()
     assert server.call("GET", f"/api/v1/runs/{made}").json()["name"] == "better"
     page.get_by_role("button", name="Archive", exact=True).click()
@@ -247,7 +254,8 @@ def test_a_run_is_renamed_archived_and_deleted_on_its_page(
     expect(page.get_by_text("This run is archived")).to_have_count(0)
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("This run is in the trash")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
+    with changed(page):
+        page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("This run is in the trash")).to_have_count(0)
     assert server.call("GET", f"/api/v1/runs/{made}").json()["trashed"] is None
 
