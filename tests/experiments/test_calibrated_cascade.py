@@ -8,12 +8,13 @@ import torch
 
 from deepevent.errors import SettingsError
 from deepevent_trainer.boxes import iou
-from deepevent_trainer.calibrated_cascade import CascadeLevel, pipeline, threshold_for
+from deepevent_trainer.calibrated_cascade import CascadeLevel, pipeline
 from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data.crops import NEGATIVE_IOU
 from deepevent_trainer.data.mining import MOST_A_PHOTOGRAPH, mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.networks import build_network
+from deepevent_trainer.thresholds import passing_threshold
 
 IMAGE = np.random.default_rng(5).integers(0, 255, (60, 80, 3), dtype=np.uint8)
 FACE = np.array([[20, 10, 50, 40]], dtype=np.float32)
@@ -90,10 +91,10 @@ def test_threshold_keeps_the_share_of_faces_that_arrive():
         for image in images:
             yield Candidates(image, FACE, np.array([next(scores)], dtype=np.float32))
 
-    threshold = threshold_for(find, photographs, 0.75, 24)
+    threshold = passing_threshold(find, photographs, 0.75, 24)
     assert 0.2 < threshold <= 0.4
     elsewhere = fixed(FACE + 100, np.array([0.9]))
-    assert threshold_for(elsewhere, photographs, 0.75, 24) == 0.5
+    assert passing_threshold(elsewhere, photographs, 0.75, 24) == 0.5
 
 
 def test_mining_never_takes_a_face():

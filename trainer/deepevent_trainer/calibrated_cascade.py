@@ -16,17 +16,12 @@ from numpy.typing import NDArray
 
 from deepevent.errors import SettingsError
 from deepevent_trainer import calibration, cascade
-from deepevent_trainer.boxes import iou, squared
 from deepevent_trainer.cascade import Candidates, Mapper, Stage
-from deepevent_trainer.data.mining import Find
-from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.networks import Network
 from deepevent_trainer.pyramid import SCALE_STEP
 
 LOCAL_IOU = 0.5
 GLOBAL_IOU = 0.3
-# A window belongs to a face from this overlap on, for the choice of a threshold.
-MATCHING_IOU = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,28 +91,6 @@ def pipeline(
     if final:
         stages.append(cascade.suppression("final", GLOBAL_IOU, within_scales=False))
     return cascade.run(stream, *stages)
-
-
-def threshold_for(find: Find, photographs: Sequence[Photograph], recall: float, min_face_px: float) -> float:
-    """Return the highest score at which the last net of `find` keeps its share of the faces that reach it.
-
-    Args:
-        find: the cascade with the last net accepting everything.
-        photographs: to judge by.
-        recall: the share to keep, in (0, 1].
-        min_face_px: smaller faces do not count.
-    """
-    best: list[float] = []
-    for photograph in photographs:
-        faces = photograph.faces[(photograph.faces[:, 3] - photograph.faces[:, 1]) >= min_face_px]
-        if not len(faces):
-            continue
-        found = next(find([photograph.read()]))
-        if len(found.boxes):
-            near = iou(squared(faces), squared(found.boxes)) >= MATCHING_IOU
-            scores = np.where(near, found.scores[None], -1.0).max(axis=1)
-            best += scores[scores >= 0].tolist()
-    return float(np.quantile(best, 1 - recall)) if best else 0.5
 
 
 def _every(answers: Mapper, stride_px: int, step_px: int | None) -> Mapper:

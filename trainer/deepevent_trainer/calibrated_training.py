@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deepevent_trainer.calibrated_cascade import CascadeLevel, pipeline, threshold_for
+from deepevent_trainer.calibrated_cascade import CascadeLevel, pipeline
 from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.batches import Source
@@ -34,6 +34,7 @@ from deepevent_trainer.net_training import RunLabels, TrainedNet, train_net
 from deepevent_trainer.networks import Colour, Network, build_network
 from deepevent_trainer.records import detections
 from deepevent_trainer.samples import choose, small
+from deepevent_trainer.thresholds import passing_threshold
 
 SIZES_PX = (12, 24, 48)
 # Shares of the faces that reach a level and pass it.
@@ -119,7 +120,7 @@ def _threshold(
     if not levels:
         return first_stage_threshold(judge.measures)
     find = _finder([*levels, CascadeLevel(judge.network, 0.0)], min_face_px)
-    return threshold_for(find, judged, RECALL[judge.network.size_px], min_face_px)
+    return passing_threshold(find, judged, RECALL[judge.network.size_px], min_face_px)
 
 
 class _Once:

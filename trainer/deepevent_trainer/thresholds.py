@@ -7,12 +7,15 @@ with faces; not how a net is trained. Photographs of a test set have no business
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepevent_trainer import box_cascade
 from deepevent_trainer.boxes import iou, squared
+from deepevent_trainer.cascade import Candidates
+from deepevent_trainer.data.mining import Find
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.evaluation.average_precision import Scene, precision_recall
 from deepevent_trainer.evaluation.matching import Detections, SizeRange
@@ -35,22 +38,35 @@ def choose_threshold(
     if judges[-1].size_px == box_cascade.LAST_SIZE_PX:
         return _balanced(judges, [photographs[i] for i in order[:MOST_PHOTOGRAPHS]], min_face_px)
     with_faces = [photographs[i] for i in order if len(photographs[i].faces)]
-    return _passing(judges, with_faces[:MOST_PHOTOGRAPHS], min_face_px)
+
+    def find(images: Iterable[NDArray[np.uint8]]) -> Iterator[Candidates]:
+        return box_cascade.pipeline(images, judges, min_face_px)
+
+    return passing_threshold(find, with_faces[:MOST_PHOTOGRAPHS], RECALL_FLOOR, min_face_px)
 
 
-def _passing(
-    judges: Sequence[box_cascade.Judge], photographs: Sequence[Photograph], min_face_px: float
+def passing_threshold(
+    find: Find, photographs: Sequence[Photograph], recall: float, min_face_px: float
 ) -> float:
-    """Return the highest score at which `RECALL_FLOOR` of the faces that reach the last net pass it."""
+    """Return the highest score at which the last net of `find` keeps its share of the faces that reach it.
+
+    Args:
+        find: the cascade with the last net accepting everything.
+        photographs: to judge by.
+        recall: the share to keep, in (0, 1].
+        min_face_px: smaller faces do not count.
+    """
     best: list[float] = []
     for photograph in photographs:
         faces = photograph.faces[photograph.faces[:, 3] - photograph.faces[:, 1] >= min_face_px]
-        found = next(box_cascade.pipeline([photograph.read()], judges, min_face_px))
-        if len(faces) and len(found.boxes):
+        if not len(faces):
+            continue
+        found = next(find([photograph.read()]))
+        if len(found.boxes):
             on_face = iou(squared(faces), squared(found.boxes)) >= WINDOW_IOU
-            scores = np.where(on_face, found.scores[None], 0).max(axis=1)
-            best += scores[scores > 0].tolist()
-    return float(np.quantile(best, 1 - RECALL_FLOOR)) if best else _UNDECIDED
+            scores = np.where(on_face, found.scores[None], -1.0).max(axis=1)
+            best += scores[scores >= 0].tolist()
+    return float(np.quantile(best, 1 - recall)) if best else _UNDECIDED
 
 
 def _balanced(
