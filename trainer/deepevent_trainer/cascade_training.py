@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 import deepevent
 from deepevent.errors import SettingsError
 from deepevent_trainer import box_cascade, cascade, checkpoint
+from deepevent_trainer.arguments import use_threads
 from deepevent_trainer.boxes import squared
 from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data import crops
@@ -54,8 +54,7 @@ MIN_FACE_PX = 24.0
 
 def train_cascade(args: argparse.Namespace) -> int:
     """Train the nets of `args.recipe` in order; return the exit code."""
-    torch.set_num_threads(args.threads or 1)
-    cv2.setNumThreads(args.threads or 1)
+    use_threads(args, default=1)
     division = divide(read_folder(args.data, args.positives_only, spare_covered=True), args.seed)
     work = Workshop(args, division)
     names = CASCADES[args.recipe]

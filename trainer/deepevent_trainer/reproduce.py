@@ -14,14 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
-from deepevent.errors import SettingsError
+from deepevent_trainer.arguments import add_photographs, add_threads, photographs_of, use_threads
 from deepevent_trainer.calibrated_training import SIZES_PX, CascadeSettings, train_levels
-from deepevent_trainer.data.bundled import bundled_photographs
-from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.split import Division, divide
 from deepevent_trainer.experiments.cascades import ASKED, Questioned, Row
 from deepevent_trainer.experiments.catalogue import CASCADES, NETS, SIZES, Experiment, Size, Trial
@@ -46,19 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"all, or any of: {', '.join(names)}",
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="annotated photographs (docs/data.md); else 100 bundled faces",
-    )
-    parser.add_argument(
-        "--positives-only",
-        action="append",
-        default=[],
-        metavar="SET",
-        help="take no background from this set of DIR",
-    )
+    add_photographs(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -69,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", dest="size", const="quick", help="minutes, one seed")
     size.add_argument("--full", action="store_const", dest="size", const="full", help="for a strong machine")
-    parser.add_argument("--threads", type=int, help="threads of torch (as many as there are cores)")
+    add_threads(parser)
     parser.add_argument("--project", default="reproduce", help="of the runs (%(default)s)")
     parser.add_argument("--list", action="store_true", help="print what would be trained, and stop")
 
@@ -86,14 +71,10 @@ def execute(args: argparse.Namespace) -> int:
         for trial, experiments in wanted.items():
             sys.stdout.write(f"{trial.key}: {size.seeds} seeds, for {', '.join(experiments)}\n")
         return 0
-    if args.threads is not None:
-        if args.threads < 1:
-            raise SettingsError(f"--threads must be at least 1, got {args.threads!r}")
-        torch.set_num_threads(args.threads)
-        cv2.setNumThreads(args.threads)
+    use_threads(args)
     started = time.monotonic()
     division = _thinned(
-        divide(read_folder(args.data, args.positives_only) if args.data else bundled_photographs(), SEED),
+        divide(photographs_of(args), SEED),
         size,
     )
     out = args.out / size_name

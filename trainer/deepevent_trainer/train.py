@@ -12,19 +12,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 
 import deepevent
 from deepevent.errors import CheckpointInvalid, SettingsError
 from deepevent_trainer import checkpoint
+from deepevent_trainer.arguments import add_photographs, add_threads, photographs_of, use_threads
 from deepevent_trainer.calibrated_training import SIZES_PX, CascadeSettings, train_levels
 from deepevent_trainer.cascade_training import train_cascade
 from deepevent_trainer.data.batches import Source
-from deepevent_trainer.data.bundled import bundled_photographs
 from deepevent_trainer.data.calibration_crops import CalibrationCrops
 from deepevent_trainer.data.detection_crops import DetectionCrops
-from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.material import Material, gather
 from deepevent_trainer.data.split import divide
 from deepevent_trainer.distributed import Group, joined
@@ -54,19 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nets", metavar="NAMES", help="of cascade: only these, by comma; others are taken as --out has them"
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="annotated photographs (docs/data.md); else 100 bundled faces",
-    )
-    parser.add_argument(
-        "--positives-only",
-        action="append",
-        default=[],
-        metavar="SET",
-        help="take no background from this set of DIR",
-    )
+    add_photographs(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -98,7 +84,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--min-face", type=float, metavar="PX", help="smallest face to learn from (the net's window)"
     )
     parser.add_argument("--det12", type=Path, metavar="FILE", help="for cal12's samples (det12.pt in --out)")
-    parser.add_argument("--threads", type=int, help="threads of torch (as many as there are cores)")
+    add_threads(parser)
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="where it computes (%(default)s)"
     )
@@ -126,15 +112,11 @@ def execute(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, group: Group) -> int:
     """Train one net, together with the other processes of the group."""
-    if args.threads is not None:
-        if args.threads < 1:
-            raise SettingsError(f"--threads must be at least 1, got {args.threads!r}")
-        torch.set_num_threads(args.threads)
-        cv2.setNumThreads(args.threads)
+    use_threads(args)
     schedule = Schedule(args.epochs, args.learning_rate, weight_decay=args.weight_decay, seed=args.seed)
     save_to = args.out / f"{args.net}.pt"
     resumed = checkpoint.load(save_to) if args.resume else None
-    photographs = read_folder(args.data, args.positives_only) if args.data else bundled_photographs()
+    photographs = photographs_of(args)
     plan = plan_of(args.net, args.recipe)
     material = gather(divide(photographs, args.seed), plan.size_px, args.seed, args.min_face)
     colour = material.colour if args.colour == "auto" else args.colour
@@ -214,7 +196,8 @@ def _cascade(args: argparse.Namespace) -> int:
 
 def _calibrated(args: argparse.Namespace) -> int:
     """Train the six nets of a recipe with calibration."""
-    photographs = read_folder(args.data, args.positives_only) if args.data else bundled_photographs()
+    use_threads(args)
+    photographs = photographs_of(args)
     division = divide(photographs, args.seed)
     colour = args.colour
     if colour == "auto":
