@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 PATIENCE_MS = 30_000
 RECIPES = """
@@ -116,3 +117,25 @@ def test_a_hostile_command_is_shown_as_text(server: Any, open_page: Callable[...
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_happens_before_the_socket_opens_is_shown(server: Any, open_page: Callable[..., Page]) -> None:
+    """A job queued between the page's first reading and its first connection was told to no socket."""
+    offer = {"name": "away", "recipes": {"wait": {"command": ["wait"], "parameters": {}}}}
+    server.call("POST", "/api/v1/agents", json=offer)
+    page = open_page("/jobs")
+    is_shut = True
+
+    def gate(socket: WebSocketRoute) -> None:
+        if is_shut:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket(re.compile("socket.io"), gate)
+    with page.expect_response(re.compile("/api/v1/jobs")):
+        page.reload()
+    expect(page.get_by_text("away")).to_be_visible()
+    assert server.call("POST", "/api/v1/jobs", json={"recipe": "wait", "name": "unheard"}).status_code == 201
+    is_shut = False
+    expect(page.get_by_text("unheard")).to_be_visible()

@@ -35,7 +35,7 @@ export function connect() {
   socket.on("connect", () => {
     connection.value = { phase: "live", since: seconds() };
     sendWatch(true);
-    if (revision !== null) for (const listener of reconnectListeners) listener();
+    for (const listener of reconnectListeners) listener(); // at the first time too: what happened since the page loaded was told to nobody
   });
   socket.on("disconnect", (reason) => {
     connection.value = { phase: "lost", since: seconds() };
@@ -122,7 +122,7 @@ export function onAlerts(listener) {
   return () => alertListeners.delete(listener);
 }
 
-/** Hear that what was loaded may be old: the connection came back, or too much has changed. @param {() => void} listener @returns {() => void} */
+/** Hear that what was loaded may be old: the connection was made, or too much has changed. @param {() => void} listener @returns {() => void} */
 export function onReconnect(listener) {
   reconnectListeners.add(listener);
   return () => reconnectListeners.delete(listener);
