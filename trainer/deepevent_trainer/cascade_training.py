@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.mining import joined, mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.split import Division, divide
+from deepevent_trainer.distributed import ALONE, Group
 from deepevent_trainer.loop import Sample, Schedule, train
 from deepevent_trainer.networks import Network, build_network
 from deepevent_trainer.plans import Plan
@@ -52,11 +53,17 @@ SMALLEST_FACE_PX = 18.0
 MIN_FACE_PX = 24.0
 
 
-def train_cascade(args: argparse.Namespace) -> int:
-    """Train the nets of `args.recipe` in order; return the exit code."""
+def train_cascade(args: argparse.Namespace, schedule: Schedule, group: Group = ALONE) -> int:
+    """Train the nets of `args.recipe` in order; return the exit code.
+
+    Args:
+        args: of `deepevent train cascade`.
+        schedule: of a net's first round; later ones differ in epochs and learning rate (`COURSES`).
+        group: this process alone, with the device that it trains on.
+    """
     use_threads(args, default=1)
     division = divide(read_folder(args.data, args.positives_only, spare_covered=True), args.seed)
-    work = Workshop(args, division)
+    work = Workshop(args, division, schedule, group)
     names = CASCADES[args.recipe]
     wanted = args.nets.split(",") if args.nets else names
     unknown = [name for name in wanted if name not in names]
@@ -81,6 +88,8 @@ class Workshop:
 
     args: argparse.Namespace
     division: Division
+    schedule: Schedule
+    group: Group
 
     def path(self, name: str) -> Path:
         """Return where the checkpoint of a net lies."""
@@ -182,8 +191,9 @@ def _train_net(work: Workshop, plan: Plan) -> None:
             crops_per_epoch=args.crops_per_epoch,
             seed=args.seed + number,
         )
-        rate = args.learning_rate * (1 if number == 1 else LATER_ROUNDS_RATE)
-        schedule = Schedule(max(1, round(args.epochs * share)), rate, seed=args.seed)
+        rate = work.schedule.learning_rate * (1 if number == 1 else LATER_ROUNDS_RATE)
+        epochs = max(1, round(work.schedule.epochs * share))
+        schedule = replace(work.schedule, epochs=epochs, learning_rate=rate)
         _round(work, network, source, schedule, number, save_to)
 
 
@@ -247,7 +257,9 @@ def _round(
             sampler=sampler,
             resume_from=resumed,
             note={"run": run.id},
+            group=work.group,
         )
+        network.cpu()  # it searches photographs there
         run.summary.update(outcome.measures)
     told = {key: round(value, 4) for key, value in outcome.measures.items()}
     _say(f"{name}, round {number}: {json.dumps(told)}")
