@@ -38,6 +38,7 @@ LIMIT_S = 3 * 3600
 LONGEST_SIDE = 640
 TIMED_SIZE = (640, 480)
 N_TIMED = 20
+SMALLEST_PX = 24
 BUDGETS_MS = {80: 2.5, 40: 8.0, 24: 20.0}
 """DESIGN §11: on one thread, by smallest face in pixels."""
 
@@ -87,7 +88,8 @@ def main() -> int:
             text, below = _quality_table(name, photographs, entries, smallest)
             print(text)
             missed += below
-        print("".join(f"\nMISSED {sentence}" for sentence in missed))
+        reasons = [f"not measured: {entry.title}: {entry.reason}" for entry in entries if entry.reason]
+        print("\n" + "\n\n".join([*reasons, *(f"MISSED {sentence}" for sentence in missed)]))
     finally:
         for entry in entries:
             if entry.racer is not None:
@@ -171,22 +173,18 @@ def _detect(entries: Sequence[Entry], px: int, photographs: Sequence[Photograph]
 
 def _times_table(entries: Sequence[Entry], smallest: Sequence[int], n_pictures: int, n_rounds: int) -> str:
     width, height = TIMED_SIZE
-    heads = [f"from {px} px: ms | of the processor" for px in smallest]
     lines = [
-        f"\n**Time** of a {width}×{height} picture, one thread: {n_pictures} pictures, {n_rounds} alternated "
-        "rounds, by the clock and of the processor alone\n",
-        "| detector | " + " | ".join(heads) + " |",
-        "|---|" + "---:|---:|" * len(smallest),
-        "| *budget* | "
-        + " | ".join(f"≤ {BUDGETS_MS[px]:g} | " if px in BUDGETS_MS else " | " for px in smallest),
+        f"**Time** of a {width}×{height} picture on one thread, ms by the clock / of the processor alone: "
+        f"{n_pictures} pictures, {n_rounds} alternated rounds\n",
+        _cells("detector", [f"faces from {px} px" for px in smallest]),
+        "|---|" + "---:|" * len(smallest),
+        _cells("*budget*", [f"≤ {BUDGETS_MS[px]:g}" if px in BUDGETS_MS else "" for px in smallest]),
     ]
-    lines[-1] += " |"
     for entry in entries:
-        if entry.reason is not None:
-            lines.append(_row(entry, [f"not measured: {entry.reason}"], 2 * len(smallest)))
-            continue
-        cells = [f"{least(times[px]):.1f}" for px in smallest for times in (entry.wall, entry.processor)]
-        lines.append(_row(entry, cells, 2 * len(smallest)))
+        figures = [f"not measured: {entry.reason}", *[""] * (len(smallest) - 1)]
+        if entry.reason is None:
+            figures = [f"{least(entry.wall[px]):.1f} / {least(entry.processor[px]):.1f}" for px in smallest]
+        lines.append(_cells(entry.title, figures))
     return "\n".join(lines)
 
 
@@ -196,27 +194,24 @@ def _quality_table(
     """Return a set's figures as text, and where ours is below MTCNN's."""
     scales = {one.name: scale_of(one, LONGEST_SIDE) for one in photographs}
     asked = [(px, size) for px in smallest for size in _sizes(px)]
-    heads, fitted = [], dict[str, list[float]]()
-    for px, size in asked:
-        n_faces = measure(photographs, {}, [size], scales).rows[0].n_faces
-        heads.append(f"asked for {px} px: faces {size} ({n_faces}), raw | fitted")
+    counts = [measure(photographs, {}, [size], scales).rows[0].n_faces for _, size in asked]
+    heads = [f"{size} ({n}), asked for from {px} px" for (px, size), n in zip(asked, counts, strict=True)]
     lines = [
-        f"\n**Average precision** at IoU 0.5 on {title}, {len(photographs)} photographs, longest side "
-        f"{LONGEST_SIDE}\n",
-        "| detector | " + " | ".join(heads) + " |",
-        "|---|" + "---:|---:|" * len(heads),
+        f"\n**Average precision** at IoU 0.5 on {title}, raw / after one shift and stretch: "
+        f"{len(photographs)} photographs, longest side {LONGEST_SIDE}\n",
+        _cells("detector", heads),
+        "|---|" + "---:|" * len(heads),
     ]
+    fitted = dict[str, list[float]]()
     for entry in entries:
-        if entry.reason is not None:
-            lines.append(_row(entry, ["not measured"], 2 * len(heads)))
-            continue
+        if entry.reason is not None or entry.racer is None:
+            continue  # said at the end
         rows = [measure(photographs, entry.detections[px], [size], scales).rows[0] for px, size in asked]
-        fitted[entry.racer.key if entry.racer else ""] = [row.ap_fitted for row in rows]
-        cells = [f"{value:.3f}" for row in rows for value in (row.ap, row.ap_fitted)]
-        lines.append(_row(entry, cells, 2 * len(heads)))
+        fitted[entry.racer.key] = [row.ap_fitted for row in rows]
+        lines.append(_cells(entry.title, [f"{row.ap:.3f} / {row.ap_fitted:.3f}" for row in rows]))
     ours, theirs = fitted.get("cascade", []), fitted.get("mtcnn", [])
     below = [
-        f"quality on {title}, asked for {px} px, faces {size}: {own:.3f} fitted, MTCNN {other:.3f}"
+        f"quality on {title}, {size}, asked for from {px} px: {own:.3f} fitted, MTCNN {other:.3f}"
         for (px, size), own, other in zip(asked, ours, theirs, strict=False)
         if own <= other
     ]
@@ -224,13 +219,14 @@ def _quality_table(
 
 
 def _sizes(min_face_px: int) -> list[SizeRange]:
+    """Return the sizes of faces to count; larger ones too where the most is asked for."""
     chosen = [size for size in SIZES if size.least_px >= min_face_px and size.most_px == float("inf")]
-    return chosen or [SizeRange(min_face_px)]
+    chosen = chosen or [SizeRange(min_face_px)]
+    return chosen if min_face_px <= SMALLEST_PX else chosen[:1]
 
 
-def _row(entry: Entry, cells: list[str], n_cells: int) -> str:
-    filled = [*cells, *[""] * (n_cells - len(cells))]
-    return f"| {entry.title} | " + " | ".join(filled) + " |"
+def _cells(title: str, cells: Sequence[str]) -> str:
+    return f"| {title} | " + " | ".join(cells) + " |"
 
 
 def _over_budget(entries: Sequence[Entry], smallest: Sequence[int]) -> list[str]:

@@ -33,7 +33,7 @@ def test_it_prints_quality_and_time_and_who_is_missing(
     assert detectors.main() == 0
     told = capsys.readouterr().out
     quality = [line for line in told.splitlines() if line.startswith("| DeepEvent")][-1]
-    assert quality.endswith("| 1.000 | 1.000 |")
+    assert quality.endswith("| 1.000 / 1.000 |")
     assert "| ≤ 2.5 |" in told
     assert "not measured: no package carries its weights" in told
 
