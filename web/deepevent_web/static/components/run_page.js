@@ -118,7 +118,7 @@ export function RunPage({ id }) {
   const known = useSeries(id, run);
   const alerts = useAlerts(id);
   const colours = useComputed(() => assign([id]));
-  if (!run) return html`<main class="content">${error ? html`<${Failed} error=${error} retry=${load} />` : html`<${Waiting} what="the run" />`}</main>`;
+  if (!run) return html`<main class="content">${error?.status === 404 ? html`<${Empty} title="There is no such run">It was deleted, or the address is not whole. <a href="/">All runs</a> are here.<//>` : error ? html`<${Failed} error=${error} retry=${load} />` : html`<${Waiting} what="the run" />`}</main>`;
 
   const tab = TABS.some(([key]) => key === param("tab")) ? param("tab") : "charts";
   const series = known || Object.keys(run.metrics || {}).map((name) => ({ name, rank: 0 }));
