@@ -184,6 +184,15 @@ def request_stop(db: Database, job_id: int, actor: str) -> dict[str, Any]:
         return read_job(connection, job_id)
 
 
+def request_stop_of_run(db: Database, run_id: str, actor: str) -> None:
+    """Stop the job whose run this is, if it is a job's: who stops a run means what trains in it."""
+    wanted = sa.select(jobs.c.id).where(jobs.c.run_id == run_id, jobs.c.state.in_(("queued", *HELD)))
+    with db.read() as connection:
+        found = connection.execute(wanted).scalars().all()
+    for job_id in found:
+        request_stop(db, job_id, actor)
+
+
 def stop(connection: sa.Connection, job_id: int, actor: str, why: str = "") -> None:
     """Ask a job to stop, within a write transaction."""
     job = read_job(connection, job_id)
