@@ -142,11 +142,12 @@ def list_jobs(
     limit: int = 100,
     before: int | None = None,
     changed_after: int | None = None,
+    run: str | None = None,
 ) -> JobPage:
     """List jobs, the newest first.
 
     Only those of these `states` (all when empty), with numbers below `before` (where the
-    page before ended), touched by a revision above `changed_after`.
+    page before ended), touched by a revision above `changed_after`, that train in `run`.
     """
     query = _select().order_by(jobs.c.id.desc()).limit(limit + 1)
     if states:
@@ -155,6 +156,8 @@ def list_jobs(
         query = query.where(jobs.c.id < before)
     if changed_after is not None:
         query = query.where(jobs.c.revision > changed_after)
+    if run is not None:
+        query = query.where(jobs.c.run_id == run)
     with db.read() as connection:
         rows = connection.execute(query).mappings().all()
         found = _describe_all(connection, rows[:limit])

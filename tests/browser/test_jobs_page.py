@@ -47,7 +47,8 @@ def start_agent(server: Any, tmp_path: Path) -> Iterator[Callable[[], None]]:
 def test_a_job_goes_from_the_form_to_its_run(
     start_agent: Callable[[], None], open_page: Callable[..., Page]
 ) -> None:
-    """Form, mistake, stop, requeue, clone and the link to its run, on a page that is never reloaded."""
+    """Form, mistake, stop, requeue, clone, its run and from there another one like it that waits for it, on a
+    page that is never reloaded."""
     page = open_page("/jobs")
     expect(page.get_by_role("heading", name="No agent is there")).to_be_visible()
     expect(page.get_by_text("deepevent agent --slots 2")).to_be_visible()
@@ -94,6 +95,23 @@ def test_a_job_goes_from_the_form_to_its_run(
     expect(form.get_by_label("seconds")).to_have_value("500")
     row.get_by_role("link", name="run").click()
     expect(page.get_by_role("tab", name="Overview")).to_be_visible()
+    page.get_by_role("link", name="Job 1", exact=True).click()
+    expect(page.get_by_role("table", name="Attempts")).to_be_visible()
+    row.first.get_by_role("link", name="run").click()
+    page.get_by_role("link", name="Clone and change…").click()
+    expect(form.get_by_label("seconds")).to_have_value("500")
+    form.get_by_label("seconds").fill("0")
+    form.get_by_label("Project").fill("night")
+    form.get_by_label("After", exact=True).fill("1, soon")
+    form.get_by_role("button", name="Queue job").click()
+    expect(form.get_by_role("alert")).to_contain_text("must be numbers of jobs")
+    form.get_by_label("After", exact=True).fill("#1")
+    form.get_by_role("button", name="Queue job").click()
+    expect(form).to_have_count(0)
+    newest = page.locator("table.jobs > tbody > tr").first
+    expect(newest).to_contain_text("after #1")
+    page.get_by_role("button", name="Details of job 2").click()
+    expect(page.locator(".job-details")).to_contain_text("night")
 
 
 def test_a_paused_queue_says_so_on_every_page(server: Any, open_page: Callable[..., Page]) -> None:

@@ -31,7 +31,8 @@ function because(job, at) {
     return "";
   }
   if (job.sweep?.pruned) return "pruned by its sweep";
-  return job.reason || (job.exit_code ? `exit code ${job.exit_code}` : "");
+  // One that was stopped ended by the stop; how exactly is in its details.
+  return job.reason || (job.exit_code && job.state !== "stopped" ? `exit code ${job.exit_code}` : "");
 }
 
 /** What a job runs, in a few words, with all of it in the title. */
