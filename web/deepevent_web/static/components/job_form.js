@@ -72,9 +72,15 @@ export function given(parameter, v) {
   return isNumber ? Number(v) : v;
 }
 
-/** @param {{recipes: object[], from?: object|null, onDone: () => void}} props `from`: a job whose parameters are taken over */
-export function JobForm({ recipes, from = null, onDone }) {
-  const [name, setName] = useState(recipes.some((offer) => offer.name === from?.recipe) ? from.recipe : recipes[0].name);
+/** The recipe to begin with: the one that was queued last, where it is still on offer. @param {object[]} recipes @param {object[]} jobs */
+export function usualRecipe(recipes, jobs) {
+  const last = jobs.find((job) => recipes.some((offer) => offer.name === job.recipe));
+  return recipes.find((offer) => offer.name === last?.recipe) || recipes[0];
+}
+
+/** @param {{recipes: object[], jobs: object[], from?: object|null, onDone: () => void}} props `from`: a job whose parameters are taken over */
+export function JobForm({ recipes, jobs, from = null, onDone }) {
+  const [name, setName] = useState(usualRecipe(recipes, from ? [from] : jobs).name);
   const [typed, setTyped] = useState(from ? { ...from.parameters } : {});
   const [own, setOwn] = useState(startOfOwn(from));
   const [errors, setErrors] = useState({});

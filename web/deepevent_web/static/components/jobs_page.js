@@ -63,8 +63,8 @@ export function JobsPage() {
       ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
       ${alive ? null : html`<${Empty} title="No agent is there" command=${FIRST_AGENT}>Agents take jobs from the queue and run them. Start one on any machine that reaches this server, with the folder of a deepevent.toml.<//>`}
       ${agents.length ? html`<${AgentCards} agents=${agents} jobs=${jobs} mayAct=${mayAct} />` : null}
-      ${form?.kind === "job" && recipes.length ? html`<${JobForm} key=${form.from?.id ?? "new"} recipes=${recipes} from=${form.from} onDone=${close} />` : null}
-      ${form?.kind === "sweep" && recipes.length ? html`<${SweepForm} recipes=${recipes} onDone=${close} />` : null}
+      ${form?.kind === "job" && recipes.length ? html`<${JobForm} key=${form.from?.id ?? "new"} recipes=${recipes} jobs=${jobs} from=${form.from} onDone=${close} />` : null}
+      ${form?.kind === "sweep" && recipes.length ? html`<${SweepForm} recipes=${recipes} jobs=${jobs} onDone=${close} />` : null}
       ${rows.length ? html`<${SweepList} rows=${rows} />` : null}
       ${jobs.length ? html`<${JobTable} jobs=${jobs} mayAct=${mayAct} onClone=${(job) => open("job", job)} />` : null}
       ${!jobs.length && alive && !form ? html`<${Empty} title="No job yet" command=${FIRST_JOB}>Press <b>New job</b>, or queue one from a terminal.<//>` : null}
