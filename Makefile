@@ -43,7 +43,7 @@ $(VENV)/.installed-test: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable ".[all,test]"
 	@touch $@ $(VENV)/.installed-demo
 
-# A browser and a database server for the tests: taken as they are found, else from Debian.
+# A browser, a database server and a proxy for the tests: taken as they are found, else from Debian.
 $(VENV)/.system-packages: tests/system_packages.sh $(BIN)/python
 	sh tests/system_packages.sh
 	@touch $@

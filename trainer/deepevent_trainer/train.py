@@ -200,8 +200,9 @@ def _cascade(args: argparse.Namespace) -> int:
         return _calibrated(args)
     if args.data is None:
         raise SettingsError("train cascade needs --data DIR with annotated photographs")
+    _schedule(args)  # what cannot be used is told before photographs are read
     with joined(args.device) as group:
-        return train_cascade(args, _schedule(args), group)
+        return train_cascade(args, group)
 
 
 def _calibrated(args: argparse.Namespace) -> int:
