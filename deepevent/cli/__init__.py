@@ -68,10 +68,22 @@ def _run(name: str, module: ModuleType, words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"deepevent {name}", description=module.HELP)
     module.configure(parser)
     try:
-        arguments = parser.parse_args(words)
+        arguments = parser.parse_args(_joined(words, getattr(module, "DASHED", ())))
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
     return int(module.execute(arguments))
+
+
+def _joined(words: list[str], dashed: Sequence[str]) -> list[str]:
+    """Put the value of such an option behind it with `=`, if it begins with one dash."""
+    joined: list[str] = []
+    for word in words:
+        value = word.startswith("-") and not word.startswith("--")
+        if value and joined and joined[-1] in dashed:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _load(name: str) -> ModuleType | None:

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from deepevent.cli._tables import clean, moment, span, table
+from deepevent.errors import SettingsError
 from deepevent.serverapi import ServerApi, connect
 
 HELP = "show the queue of the training server; pause it, queue jobs again, drain agents"
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--requeue", type=int, metavar="ID", help="queue an ended job again, in the same run")
     what.add_argument("--pause", action="store_true", help="let no job begin")
     what.add_argument("--resume", action="store_true", help="let jobs begin again")
-    what.add_argument("--drain", metavar="AGENT", help="let this agent take no new jobs (its id)")
+    what.add_argument("--drain", metavar="AGENT", help="let this agent take no new jobs (its name or id)")
     what.add_argument("--undrain", metavar="AGENT", help="let it take jobs again")
     parser.add_argument(
         "--state", choices=STATES, action="append", default=[], help="only jobs in this state"
@@ -48,7 +49,7 @@ def _ask(api: ServerApi, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.pause or arguments.resume:
         return api.call("PUT", "/queue", {"paused": arguments.pause})
     if arguments.drain or arguments.undrain:
-        agent = arguments.drain or arguments.undrain
+        agent = _agent_id(api, arguments.drain or arguments.undrain)
         return api.call("PATCH", f"/agents/{agent}", {"draining": bool(arguments.drain)})
     if arguments.requeue is not None:
         return api.call("POST", f"/jobs/{arguments.requeue}/requeue")
@@ -56,6 +57,23 @@ def _ask(api: ServerApi, arguments: argparse.Namespace) -> dict[str, Any]:
         return api.call("GET", f"/jobs/{arguments.job}")
     states = f"&state={','.join(arguments.state)}" if arguments.state else ""
     return api.call("GET", f"/jobs?limit={arguments.limit}{states}")
+
+
+def _agent_id(api: ServerApi, words: str) -> str:
+    """Find an agent by its id or, among those that have not left, by the name that people see.
+
+    Raises:
+        SettingsError: there is none, or several have this name.
+    """
+    agents = [agent for agent in api.call("GET", "/agents")["agents"] if not agent["left"]]
+    found = [agent for agent in agents if agent["id"] == words] or [
+        agent for agent in agents if agent["name"] == words and agent["alive"]
+    ]
+    if len(found) == 1:
+        return str(found[0]["id"])
+    known = ", ".join(f"{agent['name']} ({agent['id']})" for agent in found or agents) or "none"
+    problem = "names several agents, give an id" if found else "is no agent's name or id"
+    raise SettingsError(f"{words!r} {problem}: {known}")
 
 
 def _text(answer: dict[str, Any], now: float) -> str:

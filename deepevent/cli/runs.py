@@ -9,6 +9,7 @@ from deepevent.cli._remote import Remote, add_options
 from deepevent.cli._tables import moment, number, span, table
 
 HELP = "list runs"
+DASHED = ("--sort",)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -142,11 +142,12 @@ def list_jobs(
     limit: int = 100,
     before: int | None = None,
     changed_after: int | None = None,
+    run: str | None = None,
 ) -> JobPage:
     """List jobs, the newest first.
 
     Only those of these `states` (all when empty), with numbers below `before` (where the
-    page before ended), touched by a revision above `changed_after`.
+    page before ended), touched by a revision above `changed_after`, that train in `run`.
     """
     query = _select().order_by(jobs.c.id.desc()).limit(limit + 1)
     if states:
@@ -155,6 +156,8 @@ def list_jobs(
         query = query.where(jobs.c.id < before)
     if changed_after is not None:
         query = query.where(jobs.c.revision > changed_after)
+    if run is not None:
+        query = query.where(jobs.c.run_id == run)
     with db.read() as connection:
         rows = connection.execute(query).mappings().all()
         found = _describe_all(connection, rows[:limit])
@@ -182,6 +185,15 @@ def request_stop(db: Database, job_id: int, actor: str) -> dict[str, Any]:
     with db.write() as connection:
         stop(connection, job_id, actor)
         return read_job(connection, job_id)
+
+
+def request_stop_of_run(db: Database, run_id: str, actor: str) -> None:
+    """Stop the job whose run this is, if it is a job's: who stops a run means what trains in it."""
+    wanted = sa.select(jobs.c.id).where(jobs.c.run_id == run_id, jobs.c.state.in_(("queued", *HELD)))
+    with db.read() as connection:
+        found = connection.execute(wanted).scalars().all()
+    for job_id in found:
+        request_stop(db, job_id, actor)
 
 
 def stop(connection: sa.Connection, job_id: int, actor: str, why: str = "") -> None:

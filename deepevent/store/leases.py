@@ -163,7 +163,8 @@ def finish(
 ) -> dict[str, Any]:
     """Note how an attempt ended. The same news twice is one.
 
-    `state` is completed, failed, stopped, or lost (the attempt was cut off through no fault of the job).
+    `state` is completed, failed, stopped, or lost (the attempt was cut off through no fault of the job). A
+    job that was asked to stop is stopped however it ended: nothing that waits for its completion begins.
 
     Raises:
         LeaseLost: the job went to somebody else before.
@@ -173,7 +174,8 @@ def finish(
         row = _find(connection, job_id, fence, agent_id)
         if row.lease_expires is None:
             return read_job(connection, job_id)  # this fence has told its end already
-        final = "stopped" if row.stop_requested and state != "completed" else state
+        # A script that sees `should_stop` ends well, perhaps before its agent has heard of the wish.
+        final = "stopped" if row.stop_requested else state
         again = final in {"failed", "lost"} and row.retries_left > 0
         change(
             connection,
@@ -304,6 +306,8 @@ def _lose(connection: sa.Connection, row: Any, now: float, reason: str, terms: T
     else:
         values = {"state": "lost", "finished": now}
     change(connection, row.id, **values, reason=reason)
+    if row.stop_requested:
+        end_run(connection, row.run_id, "stopped", now)
     _end_attempt(connection, row.id, row.fence, "lost", now, reason=reason, exit_code=None)
     note(connection, row.id, "", "attempt lost", reason)
 

@@ -76,7 +76,7 @@ def _pages(
             complaints.append(message.text)
 
     def open_one(path: str = "/", signed_in: bool = True, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         context.set_default_timeout(PATIENCE_MS)
         if signed_in:
             context.add_cookies(cookies)  # type: ignore[arg-type]

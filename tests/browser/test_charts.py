@@ -241,6 +241,11 @@ def test_a_card_says_where_it_stands(pair: list[str], open_shared: Callable[...,
     page = open_shared(f"/compare?runs={','.join(pair)}")
     stands = card(page, "loss").locator(".stands")
     expect(stands.locator(".last")).to_contain_text("0.5100")
+    expect(stands.locator(".last .name")).to_be_visible()
+    for width in (390, 1024, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        for whose in stands.locator(".whose").all():
+            assert whose.evaluate("node => node.scrollWidth <= node.clientWidth"), width
     expect(stands.locator(".best")).to_contain_text("0.5100")
     expect(stands.locator(".best")).to_contain_text("second")
 

@@ -96,6 +96,37 @@ def test_a_job_goes_from_the_form_to_its_run(
     expect(page.get_by_role("tab", name="Overview")).to_be_visible()
 
 
+def test_a_run_leads_to_its_job_and_to_another_one_like_it(
+    server: Any, start_agent: Callable[[], None], open_page: Callable[..., Page]
+) -> None:
+    """From a run to its attempts, and to the form with its parameters; the new job waits for the first."""
+    start_agent()
+    page = open_page("/jobs")
+    expect(page.get_by_role("region", name="Agents").get_by_text("ready")).to_be_visible(timeout=PATIENCE_MS)
+    body = {"recipe": "wait", "parameters": {"seconds": 500}, "project": "night"}
+    run = server.call("POST", "/api/v1/jobs", json=body).json()["run"]
+    row = page.locator("table.jobs > tbody > tr")
+    expect(row).to_contain_text("running", timeout=PATIENCE_MS)
+    row.get_by_role("link", name="run").click()
+    expect(page).to_have_url(re.compile(f"/runs/{run}"))
+    page.get_by_role("link", name="Job 1", exact=True).click()
+    expect(page.get_by_role("table", name="Attempts")).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name="Clone and change…").click()
+    form = page.get_by_role("form", name="New job")
+    expect(form.get_by_label("seconds")).to_have_value("500")
+    expect(form.get_by_label("Project")).to_have_value("night")
+    form.get_by_label("seconds").fill("0")
+    form.get_by_label("After", exact=True).fill("1, soon")
+    form.get_by_role("button", name="Queue job").click()
+    expect(form.get_by_role("alert")).to_contain_text("must be numbers of jobs")
+    form.get_by_label("After", exact=True).fill("#1")
+    form.get_by_role("button", name="Queue job").click()
+    expect(form).to_have_count(0)
+    expect(row.first).to_contain_text("after #1")
+    expect(row.first).to_contain_text("seconds=0")
+
+
 def test_a_paused_queue_says_so_on_every_page(server: Any, open_page: Callable[..., Page]) -> None:
     """Pausing in one browser shows in another, and so does going on."""
     one, other = open_page("/jobs"), open_page("/jobs")

@@ -56,7 +56,44 @@ def test_nan_is_marked_where_it_happened(open_page: Callable[..., Page], script:
     page.wait_for_function(
         "() => window.deepevent.charts()[0]?.traces.some((t) => t.role === 'nonfinite' && `${t.x}` === '1,3')"
     )
-    expect(page.get_by_text("2 non-finite values")).to_be_visible()
+    note = page.get_by_text("2 non-finite values")
+    expect(note).to_be_visible()
+    picture = page.locator(".nsewdrag").bounding_box()
+    words = note.bounding_box()
+    assert picture is not None
+    assert words is not None
+    assert words["y"] + words["height"] <= picture["y"] + 1  # it covers no curve
+
+
+def test_two_curves_that_end_together_share_their_word(
+    open_page: Callable[..., Page], script: Callable[..., Any]
+) -> None:
+    """Where one curve is NaN and another infinite at the same step, both words can be read."""
+    logger = script(name="diverges")
+    logger.log(0, train__loss=0.4, val__loss=0.5)
+    logger.log(1, train__loss=float("nan"), val__loss=float("inf"))
+    logger.flush()
+    page = open_page("/")
+    expect(page.locator(".annotation-text")).to_have_text(["NaN, +Inf"])
+
+
+def test_large_and_small_numbers_stay_within_their_card(
+    open_page: Callable[..., Page], script: Callable[..., Any]
+) -> None:
+    """The words along the y axis are short enough for their place, of bytes as of the smallest values."""
+    logger = script(name="extremes")
+    for step in range(3):
+        logger.log(step, large=4.8e8 + step * 1e6, small=2e-12 * (1 + step / 10), negative=-3e5 * step)
+    logger.flush()
+    page = open_page("/")
+    expect(page.locator(".ytick text")).not_to_have_count(0)
+    page.wait_for_function("() => window.deepevent.charts().filter((one) => one.traces.length).length === 3")
+    beyond = page.evaluate(
+        "() => [...document.querySelectorAll('.ytick text')].filter((text) =>"
+        " text.getBoundingClientRect().left < text.closest('.card').getBoundingClientRect().left)"
+        ".map((text) => text.textContent)"
+    )
+    assert beyond == []
 
 
 def test_a_killed_server_leaves_no_gap_and_no_double(

@@ -13,6 +13,7 @@ HOSTILE = [
     "<b>bold</b>",
     "%{x} <a href='https://evil.example'>x</a>",
 ]
+TELEPHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture
@@ -112,3 +113,55 @@ def test_no_page_is_wider_than_the_window(server: Any, hostile: str, open_page: 
             page.goto(server.url + path)
             page.wait_for_load_state("networkidle")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
+def test_the_longest_names_stay_within_a_telephone(server: Any, open_page: Callable[..., Page]) -> None:
+    """The longest name, alert and metric widen no part of a run's page, and no open menu is cut off."""
+    import deepevent
+
+    with deepevent.start(name="Long" * 250, group="group" * 40, tags=["tag" * 30]) as run:
+        run.log({"metric" * 30: 1.0, "val/accuracy": 0.5}, step=0)
+        run.alert("title" * 40, "text" * 200)
+        run.flush(30)
+    page = open_page("/", viewport=TELEPHONE)
+    for part in ("charts", "overview", "alerts", "media"):
+        page.goto(f"{server.url}/runs/{run.id}?tab={part}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"], part
+    page.goto(server.url)
+    for menu in ("Columns", "Saved views", "Alerts"):
+        page.get_by_role("button", name=menu).click()
+        panel = page.locator(".popover")
+        expect(panel).to_be_visible()
+        box = panel.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0, menu
+        assert box["x"] + box["width"] <= TELEPHONE["width"], menu
+        assert box["y"] + box["height"] <= TELEPHONE["height"], menu
+        assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"], menu
+        page.keyboard.press("Escape")
+        expect(panel).to_have_count(0)
+
+
+def test_a_name_without_anything_to_see_can_be_pressed(server: Any, open_page: Callable[..., Page]) -> None:
+    """A run that is called by blanks still has a link to its page, and a heading there."""
+    import deepevent
+
+    with deepevent.start(name=" \u200b ") as run:
+        run.log({"loss": 1.0}, step=0)
+        run.flush(30)
+    page = open_page("/")
+    page.get_by_role("link", name="no name").click()
+    expect(page).to_have_url(f"{server.url}/runs/{run.id}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("no name")
+
+
+def test_what_is_not_there_is_said_with_a_way_on(server: Any, open_page: Callable[..., Page]) -> None:
+    """A run that was deleted and an address that never was lead back to the runs."""
+    page = open_page("/runs/nobody")
+    expect(page.get_by_role("heading", name="There is no such run")).to_be_visible()
+    page.goto(f"{server.url}/nothing/of/this/name")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    page.get_by_role("link", name="All runs").click()
+    expect(page).to_have_url(f"{server.url}/")

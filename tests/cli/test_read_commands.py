@@ -49,6 +49,13 @@ def test_runs(two_runs: list[str]) -> None:
     assert lines[2].split()[-1] == "2"
 
 
+def test_runs_from_last_to_first(two_runs: list[str]) -> None:
+    """A falling order is written as it is, with a dash; a forgotten one is a mistake in usage."""
+    listed = json.loads(command("runs", "--sort", "-name", "--json"))["runs"]
+    assert [run["name"] for run in listed] == ["second", "first"]
+    assert "--sort" in command("runs", "--sort", "--json", code=2)
+
+
 def test_filter_with_a_mistake(two_runs: list[str]) -> None:
     """A wrong filter fails with the server's sentence and exit code 1."""
     assert "422" in command("runs", "--filter", "config.lr >", code=1)

@@ -117,13 +117,16 @@ def test_wrong_parameters_are_refused_before_they_are_queued(
     assert queue.call("GET", "/jobs")["jobs"] == []
 
 
-def test_stopped_job_ends_and_so_does_its_run(queue: Queue, start_agent: Callable[..., Any]) -> None:
-    """`deepevent stop` ends the process, and job and run are stopped."""
+@pytest.mark.parametrize("what", ["id", "run"])
+def test_stopped_job_ends_and_so_does_its_run(
+    queue: Queue, start_agent: Callable[..., Any], what: str
+) -> None:
+    """`deepevent stop` of the job, or of its run, ends the process, and job and run are stopped."""
     start_agent()
     job = queue.submit("count")
     queue.wait_until(lambda: queue.count(job) > 3)
     process = int(queue.run(job)["metrics"]["process"]["last"])
-    subprocess.run([COMMAND, "stop", str(job["id"])], check=True, capture_output=True)
+    subprocess.run([COMMAND, "stop", str(job[what])], check=True, capture_output=True)
     assert queue.wait_for(job["id"], "stopped", "failed")["state"] == "stopped"
     assert not alive(process)
     assert queue.run(job)["status"] == "stopped"

@@ -7,7 +7,7 @@ import pytest
 
 from deepevent.errors import AgentNotFound, JobConflict, JobNotFound, LeaseLost
 from deepevent.recipes import Resources, parse_recipe
-from deepevent.store import agents, audit, jobs, leases
+from deepevent.store import agents, audit, jobs, leases, runs
 from deepevent.store.connection import Database
 from deepevent.store.leases import Free, Terms
 
@@ -214,16 +214,36 @@ def test_stop_of_a_waiting_job_is_at_once(db: Database) -> None:
     assert leases.claim(db, agent, FREE) is None
 
 
-def test_stop_of_a_running_job_reaches_its_agent(db: Database) -> None:
-    """The heartbeat carries the wish; the job counts as stopped however its process ended."""
+@pytest.mark.parametrize("end", [("failed", -9), ("completed", 0), ("lost", None)])
+def test_stop_of_a_running_job_reaches_its_agent(db: Database, end: tuple[str, int | None]) -> None:
+    """The heartbeat carries the wish; the job counts as stopped however its process ended, and so its run."""
     agent = register(db)
     job = jobs.enqueue(db, recipe="train", max_retries=3)["id"]
+    behind = jobs.enqueue(db, recipe="train", after=[job])["id"]
     fence = take(db, agent).fence
     leases.start(db, job, fence)
     assert jobs.request_stop(db, job, "ann")["state"] == "running"
     assert leases.heartbeat(db, job, fence) is True
-    leases.finish(db, job, fence, "failed", exit_code=-9)
-    assert jobs.get_job(db, job)["state"] == "stopped"
+    state, exit_code = end
+    leases.finish(db, job, fence, state, exit_code=exit_code)
+    told = jobs.get_job(db, job)
+    assert told["state"] == "stopped"
+    assert runs.get_run(db, told["run"])["status"] == "stopped"
+    assert leases.claim(db, agent, FREE) is None
+    assert jobs.get_job(db, behind)["state"] == "queued"
+
+
+def test_stop_of_a_run_stops_the_job_that_it_belongs_to(db: Database) -> None:
+    """What is stopped by its run is not taken for completed; an agent that is gone leaves both stopped."""
+    agent = register(db)
+    job = jobs.enqueue(db, recipe="train", max_retries=3)
+    fence = take(db, agent, QUICK).fence
+    jobs.request_stop_of_run(db, job["run"], "ann")
+    assert leases.heartbeat(db, job["id"], fence, QUICK) is True
+    assert leases.expire(db) == [job["id"]]
+    assert jobs.get_job(db, job["id"])["state"] == "stopped"
+    assert runs.get_run(db, job["run"])["status"] == "stopped"
+    jobs.request_stop_of_run(db, "0" * 26, "ann")
 
 
 def test_requeue_by_hand_starts_afresh_in_the_same_run(db: Database) -> None:

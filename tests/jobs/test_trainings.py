@@ -8,18 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import torch
+
+from deepevent_trainer.data.bundled import bundled_photographs
 
 COMMAND = str(Path(sys.executable).with_name("deepevent"))
 SHAPE = ("epochs=3", "crops_per_epoch=12288", "seed=7")
 PAIR = """
 [recipes.pair]
-command = ["deepevent", "train", "det12", "--epochs=1", "--crops-per-epoch=512",
-    "--threads=1", "--out={work}"]
+command = ["deepevent", "train", "det12", "--crops-per-epoch=32768", "--threads=1", "--out={work}"]
+resume = ["--resume"]
+checkpoint = "det12.pt"
 resources = { cpus = 1 }
 processes = 2
+parameters.epochs = { type = "int", default = 2 }
 """
+# Of one process, over both epochs: of 512 batches of 64 an epoch, every second one is its own.
+STEPS_OF_PAIR = 512
 
 
 def deepevent(*words: object) -> Any:
@@ -39,6 +46,9 @@ class Looking:
     def job(self, number: int) -> dict[str, Any]:
         found: dict[str, Any] = self._server.call("GET", f"/api/v1/jobs/{number}").json()
         return found
+
+    def stop(self, number: int) -> None:
+        assert self._server.call("POST", f"/api/v1/jobs/{number}/stop").ok
 
     def steps(self, number: int) -> int:
         """How many steps of a training have arrived."""
@@ -113,27 +123,96 @@ def test_three_trainings_by_the_command_line(
 
 
 @pytest.mark.timeout(400)
-def test_a_recipe_of_two_processes_logs_to_one_run(
+def test_two_processes_are_stopped_and_go_on_in_one_run(
     start_server: Callable[..., Any],
     start_agent: Callable[..., Any],
     wait_until: Callable[..., Any],
+    home: Path,
     tmp_path: Path,
 ) -> None:
-    """The agent starts torchrun; each rank is a writer of the job's run, and the first one judges."""
+    """The agent starts torchrun; each rank is a writer of the run; stopped in mid-epoch, no step is missed or
+    done again."""
     look = Looking(start_server(), wait_until)
     recipes = tmp_path / "deepevent.toml"
     recipes.write_text(PAIR)
-    start_agent(recipes=recipes)
+    start_agent("--grace", "60", recipes=recipes)
     job = deepevent("submit", "pair")
+
+    def ranks(name: str) -> dict[int, dict[str, Any]]:
+        metrics = deepevent("show", job["run"])["metrics"]
+        return {metric["rank"]: metric for metric in metrics if metric["name"] == name}
+
+    look.wait(lambda: look.steps(job["id"]) > 0)
+    look.stop(job["id"])
+    assert look.wait_for(job["id"], "stopped", "completed", "failed") == "stopped"
+    left = home / "agents"
+    (saved,) = left.glob(f"*/jobs/{job['run']}/work/det12.pt")
+    done = torch.load(saved, weights_only=True)["progress"]["step"]
+    assert 0 < done < STEPS_OF_PAIR
+    steps = look.wait(lambda: len(found := ranks("step/loss")) == 2 and found)
+    assert {rank: metric["n"] for rank, metric in steps.items()} == {0: done, 1: done}
+    assert deepevent("show", job["run"])["status"] == "stopped"
+
+    deepevent("jobs", "--requeue", job["id"])
     look.wait_for(job["id"], "completed", "failed")
     told = deepevent("jobs", job["id"])
-    assert told["state"] == "completed", told["reason"]
-
-    def ranks(name: str) -> dict[int, int]:
-        metrics = deepevent("show", job["run"])["metrics"]
-        return {metric["rank"]: metric["n"] for metric in metrics if metric["name"] == name}
-
-    steps = look.wait(lambda: len(found := ranks("step/loss")) == 2 and found)
-    assert steps[0] == steps[1] > 0
-    assert ranks("val/accuracy") == {0: 1}
+    assert (told["state"], told["run"], told["attempt"]) == ("completed", job["run"], 2), told["reason"]
+    steps = look.wait(lambda: (found := ranks("step/loss")) and found[1]["n"] == STEPS_OF_PAIR and found)
+    assert {rank: metric["n"] for rank, metric in steps.items()} == dict.fromkeys((0, 1), STEPS_OF_PAIR)
+    assert {rank: metric["n"] for rank, metric in ranks("val/accuracy").items()} == {0: 2}
     assert deepevent("show", job["run"])["status"] == "completed"
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder of annotated photographs: a few composed scenes."""
+    folder = tmp_path / "data" / "scenes"
+    (folder / "images").mkdir(parents=True)
+    rows = ["image,x,y,w,h,label"]
+    for scene in bundled_photographs()[::12]:
+        cv2.imwrite(str(folder / "images" / f"{scene.name}.png"), scene.read()[:, :, ::-1])
+        rows += [f"{scene.name}.png,{x},{y},{x2 - x},{y2 - y},face" for x, y, x2, y2 in scene.faces]
+    (folder / "annotations.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.mark.timeout(400)
+def test_a_cascade_is_stopped_and_goes_on_in_the_run_of_its_net(
+    start_server: Callable[..., Any],
+    start_agent: Callable[..., Any],
+    wait_until: Callable[..., Any],
+    photographs: Path,
+    home: Path,
+) -> None:
+    """Stop reaches the net that is trained, in the middle of its epochs; Requeue goes on with that one."""
+    server = start_server()
+    look = Looking(server, wait_until)
+    start_agent("--grace", "60", "--data", str(photographs.parent), recipes=None)
+    shape = ("data=scenes", "epochs=10000", "crops_per_epoch=512", "batch_size=32", "mining_photographs=2")
+    job = deepevent("submit", "train-cascade", *shape)
+
+    def nets() -> list[dict[str, Any]]:
+        found = server.call("GET", "/api/v1/runs").json()["runs"]
+        return [run for run in found if run["id"] != job["run"]]
+
+    def steps() -> int:
+        return max(
+            (int(run["metrics"]["step/loss"]["last_step"]) + 1 for run in nets() if run["metrics"]), default=0
+        )
+
+    def stop() -> int:
+        """Stop the job, and give how many steps its net has done, each once."""
+        look.stop(job["id"])
+        assert look.wait_for(job["id"], "stopped", "completed", "failed") == "stopped"
+        (saved,) = (home / "agents").glob(f"*/jobs/{job['run']}/work/det12.round1.pt")
+        done = int(torch.load(saved, weights_only=True)["progress"]["step"])
+        (net,) = look.wait(lambda: steps() == done and nets())
+        assert (net["name"], net["status"]) == ("det12 round 1", "stopped")
+        assert net["metrics"]["step/loss"]["n"] == done
+        return done
+
+    look.wait(steps)
+    reached = stop()
+    deepevent("jobs", "--requeue", job["id"])
+    look.wait(lambda: steps() > reached)
+    assert stop() > reached

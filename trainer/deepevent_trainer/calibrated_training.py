@@ -7,7 +7,6 @@ behind the second). A net whose checkpoint is complete is not trained again.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deepevent_trainer import checkpoint
 from deepevent_trainer.calibrated_cascade import CascadeLevel, pipeline
 from deepevent_trainer.cascade import Candidates
 from deepevent_trainer.data import crops
@@ -34,6 +34,7 @@ from deepevent_trainer.net_training import RunLabels, TrainedNet, train_net
 from deepevent_trainer.networks import Colour, Network, build_network
 from deepevent_trainer.records import detections
 from deepevent_trainer.samples import choose, small
+from deepevent_trainer.stopping import end_when
 from deepevent_trainer.thresholds import passing_threshold
 
 SIZES_PX = (12, 24, 48)
@@ -87,24 +88,23 @@ def train_levels(
     Raises:
         TrainingStopped: if somebody stopped it; called again, it goes on.
     """
-    table = out / "thresholds.json"
-    thresholds: dict[str, float] = json.loads(table.read_text()) if table.exists() else {}
+    thresholds = checkpoint.load_thresholds(out)
     levels: list[CascadeLevel] = []
     random = np.random.default_rng([settings.seed, 60])
     searched = [division.training[i] for i in random.permutation(len(division.training))]
     judged = [p for p in division.validation if len(p.faces)]
     judged = [judged[i] for i in random.permutation(len(judged))[: settings.threshold_photographs]]
     shown = [small(photograph) for photograph in choose(division.validation, settings.seed)]
-    out.mkdir(parents=True, exist_ok=True)
     for size_px in SIZES_PX:
         material = _Once(division, size_px, settings.seed)
-        background = _detection_source(material, settings, levels, searched)
+        check = end_when(stop, f"det{size_px} of {settings.recipe}", out)
+        background = _detection_source(material, settings, levels, searched, check)
         show = _sampler(settings, levels, None, shown)
         judge = _train(f"det{size_px}", settings, out, background, show, stop)
         name = judge.network.name
         if name not in thresholds:
-            thresholds[name] = _threshold(judge, levels, judged, settings.min_face_px)
-            table.write_text(json.dumps(thresholds, indent=1))
+            thresholds[name] = _threshold(judge, levels, judged, settings.min_face_px, check)
+            checkpoint.save_thresholds(out, thresholds)
             sys.stderr.write(f"{name}: accepts from {thresholds[name]:.4f} on\n")
         level = CascadeLevel(judge.network, thresholds[name])
         show = _sampler(settings, levels, level, shown)
@@ -114,13 +114,18 @@ def train_levels(
 
 
 def _threshold(
-    judge: TrainedNet, levels: Sequence[CascadeLevel], judged: Sequence[Photograph], min_face_px: float
+    judge: TrainedNet,
+    levels: Sequence[CascadeLevel],
+    judged: Sequence[Photograph],
+    min_face_px: float,
+    check: Callable[[], None],
 ) -> float:
     """Return the score from which a level accepts."""
     if not levels:
         return first_stage_threshold(judge.measures)
     find = _finder([*levels, CascadeLevel(judge.network, 0.0)], min_face_px)
-    return passing_threshold(find, judged, RECALL[judge.network.size_px], min_face_px)
+    recall = RECALL[judge.network.size_px]
+    return passing_threshold(find, judged, recall, min_face_px, before_each=check)
 
 
 class _Once:
@@ -138,7 +143,11 @@ class _Once:
 
 
 def _detection_source(
-    material: _Once, settings: CascadeSettings, levels: Sequence[CascadeLevel], searched: Sequence[Photograph]
+    material: _Once,
+    settings: CascadeSettings,
+    levels: Sequence[CascadeLevel],
+    searched: Sequence[Photograph],
+    check: Callable[[], None],
 ) -> Callable[[], Source]:
     def make() -> Source:
         cut = material.get()
@@ -147,7 +156,7 @@ def _detection_source(
             find = _finder(levels, settings.min_face_px)
             chosen = searched[: settings.mining_photographs]
             most = min(MOST_MINED, crops.max_crops(material.size_px))
-            mined = mine(find, chosen, material.size_px, most)
+            mined = mine(find, chosen, material.size_px, most, before_each=check)
             sys.stderr.write(
                 f"det{material.size_px}: {len(mined):,} windows that the cascade takes for faces\n"
             )

@@ -8,9 +8,9 @@ found. A net whose checkpoint is complete is not trained again, so an interrupte
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import deepevent
 from deepevent.errors import SettingsError
 from deepevent_trainer import box_cascade, cascade, checkpoint
 from deepevent_trainer.arguments import use_threads
@@ -31,12 +30,14 @@ from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.mining import joined, mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.split import Division, divide
-from deepevent_trainer.loop import Sample, Schedule, train
+from deepevent_trainer.loop import Sample, Sampler, Schedule
+from deepevent_trainer.net_training import RunLabels, train_net
 from deepevent_trainer.networks import Network, build_network
 from deepevent_trainer.plans import Plan
 from deepevent_trainer.recipes import CASCADES, plan_of
 from deepevent_trainer.records import detections
 from deepevent_trainer.samples import choose, small
+from deepevent_trainer.stopping import end_when, stop_on_signal
 from deepevent_trainer.thresholds import LOWEST, choose_threshold
 
 # Epochs of each round of a net, in shares of --epochs: what the last net lets pass is what a person sees.
@@ -45,18 +46,30 @@ LATER_ROUNDS_RATE = 0.4
 # Nets are mined a little below their thresholds, so that the next one knows what lies around those.
 MINING_THRESHOLD_SHARE = 0.7
 OWN_MINING_THRESHOLD = 0.3
-# Training and validation windows drawn at random, and as many mined before each round.
-N_WINDOWS = (8_000, 2_000)
 # Faces smaller than this teach nothing that an enlarged crop could show.
 SMALLEST_FACE_PX = 18.0
 MIN_FACE_PX = 24.0
 
 
 def train_cascade(args: argparse.Namespace) -> int:
-    """Train the nets of `args.recipe` in order; return the exit code."""
+    """Train the nets of `args.recipe` in order; return the exit code.
+
+    Raises:
+        TrainingStopped: if somebody stopped it; called again, it goes on.
+    """
     use_threads(args, default=1)
     division = divide(read_folder(args.data, args.positives_only, spare_covered=True), args.seed)
-    work = Workshop(args, division)
+    with stop_on_signal() as stopped:
+        return train_nets(Workshop(args, division, stopped.is_set))
+
+
+def train_nets(work: Workshop) -> int:
+    """Train the nets that `work.args` wants, each behind those before it; return the exit code.
+
+    Raises:
+        TrainingStopped: if `work.stop` says so; the same work goes on where it was.
+    """
+    args, division = work.args, work.division
     names = CASCADES[args.recipe]
     wanted = args.nets.split(",") if args.nets else names
     unknown = [name for name in wanted if name not in names]
@@ -69,7 +82,9 @@ def train_cascade(args: argparse.Namespace) -> int:
         _train_net(work, plan_of(name, args.recipe))
         so_far = work.trained(before=name, itself=True)
         judges = judges_of([network for network, _ in so_far], {one.name: limit for one, limit in so_far})
-        threshold = choose_threshold(judges, division.validation, MIN_FACE_PX, args.seed)
+        threshold = choose_threshold(
+            judges, division.validation, MIN_FACE_PX, args.seed, before_each=work.check(name)
+        )
         work.note_threshold(name, threshold)
         _say(f"{name}: accepts from {threshold:.4f} on")
     return 0
@@ -77,10 +92,19 @@ def train_cascade(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a training of the cascade works with: arguments, photographs and the folder of checkpoints."""
+    """What a training of the cascade works with: arguments, photographs and the folder of checkpoints.
+
+    Attributes:
+        args: of the command.
+        division: of the photographs.
+        stop: whether somebody wants it to stop.
+        n_windows: of training and of validation, drawn at random, and as many mined before each round.
+    """
 
     args: argparse.Namespace
     division: Division
+    stop: Callable[[], bool]
+    n_windows: tuple[int, int] = (8_000, 2_000)
 
     def path(self, name: str) -> Path:
         """Return where the checkpoint of a net lies."""
@@ -88,15 +112,17 @@ class Workshop:
 
     def thresholds(self) -> dict[str, float]:
         """Return the score from which each trained net accepts."""
-        table = Path(self.args.out) / "thresholds.json"
-        found: dict[str, float] = json.loads(table.read_text()) if table.exists() else {}
-        return found
+        return checkpoint.load_thresholds(Path(self.args.out))
 
     def note_threshold(self, name: str, threshold: float) -> None:
         """Keep the threshold of a net, in the order of the cascade."""
         found = self.thresholds() | {name: threshold}
         ordered = {one: found[one] for one in CASCADES[self.args.recipe] if one in found}
-        (Path(self.args.out) / "thresholds.json").write_text(json.dumps(ordered, indent=1))
+        checkpoint.save_thresholds(Path(self.args.out), ordered)
+
+    def check(self, name: str) -> Callable[[], None]:
+        """Return what the searches for a net call before each photograph, to end when somebody stops it."""
+        return end_when(self.stop, f"{name} of {self.args.recipe}", self.args.out)
 
     def trained(self, before: str, *, itself: bool = False) -> list[tuple[Network, float]]:
         """Return the nets that stand before a net and are trained by now, with their thresholds.
@@ -150,41 +176,93 @@ def faces_of(photographs: Sequence[Photograph], size_px: int, seed: int) -> Face
 
 
 def _train_net(work: Workshop, plan: Plan) -> None:
-    """Train one net, in rounds of mining, to its checkpoint."""
+    """Train one net, in rounds of mining, to its checkpoint; rounds that are complete are passed over."""
     args, name = work.args, plan.name
     torch.manual_seed(args.seed)
     network = build_network(name, args.recipe)
-    sides = (work.division.training, work.division.validation)
-    faces = [faces_of(side, plan.size_px, args.seed) for side in sides]
-    background = [
-        crops.negatives(side, plan.size_px, count, args.seed + index, planes=1)
-        for index, (side, count) in enumerate(zip(sides, N_WINDOWS, strict=True))
-    ]
+    windows = Windows(work, plan)
+    sampler = _sampler(work, name)
     shares = COURSES[name]
     for number, share in enumerate(shares, start=1):
-        save_to = work.path(name) if number == len(shares) else work.path(f"{name}.round{number}")
-        if save_to.exists():
-            state = checkpoint.load(save_to)
-            if state["progress"]["epoch"] == state["schedule"]["epochs"]:
-                network = checkpoint.network_from(state)
-                continue
-        for index, side in enumerate(sides):
-            found = _mined(work, network if number > 1 else None, plan, side, N_WINDOWS[index])
-            background[index] = joined([background[index], *found])
-        _say(
-            f"{name}, round {number}: {len(faces[0].crops)} faces, {len(background[0])} windows of background"
+        windows.add_round(network if number > 1 else None)
+        rate = args.learning_rate * (1 if number == 1 else LATER_ROUNDS_RATE)
+        epochs = max(1, round(args.epochs * share))
+        labels = RunLabels(
+            f"{name} round {number}",
+            args.project,
+            args.group or f"cascade-{args.recipe}",
+            ("cascade", name),
+            {
+                "net": name,
+                "recipe": args.recipe,
+                "round": number,
+                "epochs": epochs,
+                "learning_rate": rate,
+                "batch_size": args.batch_size,
+                "seed": args.seed,
+            },
         )
-        source = BoxCrops(
-            (faces[0], background[0]),
-            (faces[1], background[1]),
-            context=plan.context,
+        trained = train_net(
+            deepcopy(network),  # what is mined with it is mined with it as it was
+            windows.source,
+            Schedule(epochs, rate, weight_decay=args.weight_decay, seed=args.seed),
+            labels,
+            work.path(name) if number == len(shares) else work.path(f"{name}.round{number}"),
+            sampler=sampler,
+            stop=work.stop,
+        )
+        network = trained.network
+
+
+class Windows:
+    """What a net learns from: faces, and the background of every round so far.
+
+    A training that goes on finds the same background again as when it was stopped: a round is searched with
+    the net as the round before has left it, in the order of the rounds, and not before a round needs it.
+    """
+
+    def __init__(self, work: Workshop, plan: Plan) -> None:
+        self._work, self._plan = work, plan
+        self._sides = (work.division.training, work.division.validation)
+        self._faces: list[Faces] = []
+        self._background: list[Crops] = []
+        self._rounds: list[Network | None] = []
+        self._n_searched = 0
+
+    def add_round(self, itself: Network | None) -> None:
+        """Let another round begin, which is searched by the net too, if it has learnt something."""
+        self._rounds.append(itself)
+
+    def source(self) -> BoxCrops:
+        """Cut what was not cut yet, search for what the last round needs, and return its batches.
+
+        Raises:
+            TrainingStopped: somebody stopped the search.
+        """
+        args, size_px = self._work.args, self._plan.size_px
+        if not self._faces:
+            self._faces = [faces_of(side, size_px, args.seed) for side in self._sides]
+            self._background = [
+                crops.negatives(side, size_px, count, args.seed + index, planes=1)
+                for index, (side, count) in enumerate(zip(self._sides, self._work.n_windows, strict=True))
+            ]
+        for itself in self._rounds[self._n_searched :]:
+            for index, side in enumerate(self._sides):
+                found = _mined(self._work, itself, self._plan, side, self._work.n_windows[index])
+                self._background[index] = joined([self._background[index], *found])
+        self._n_searched = number = len(self._rounds)
+        _say(
+            f"{self._plan.name}, round {number}: {len(self._faces[0].crops)} faces, "
+            f"{len(self._background[0])} windows of background"
+        )
+        return BoxCrops(
+            (self._faces[0], self._background[0]),
+            (self._faces[1], self._background[1]),
+            context=self._plan.context,
             batch_size=args.batch_size,
             crops_per_epoch=args.crops_per_epoch,
             seed=args.seed + number,
         )
-        rate = args.learning_rate * (1 if number == 1 else LATER_ROUNDS_RATE)
-        schedule = Schedule(max(1, round(args.epochs * share)), rate, seed=args.seed)
-        _round(work, network, source, schedule, number, save_to)
 
 
 def _mined(
@@ -206,19 +284,16 @@ def _mined(
     def find(images: Iterable[NDArray[np.uint8]]) -> Iterator[Candidates]:
         return box_cascade.pipeline(images, judges, MIN_FACE_PX)
 
-    return [mine(find, chosen, plan.size_px, most, SMALLEST_FACE_PX, planes=1)]
+    check = work.check(plan.name)
+    return [mine(find, chosen, plan.size_px, most, SMALLEST_FACE_PX, planes=1, before_each=check)]
 
 
-def _round(
-    work: Workshop, network: Network, source: BoxCrops, schedule: Schedule, number: int, save_to: Path
-) -> None:
-    """Train one round and log it as a run, with sample photographs each epoch."""
-    args, name = work.args, network.name
-    shown = [small(photograph) for photograph in choose(work.division.validation, args.seed)]
+def _sampler(work: Workshop, name: str) -> Sampler:
+    """Return what shows the cascade so far on a few photographs, the net in training as its last."""
+    shown = [small(photograph) for photograph in choose(work.division.validation, work.args.seed)]
     before = work.trained(before=name)
-    resumed = checkpoint.load(save_to) if save_to.exists() else None
 
-    def sampler(trained: Network, _measures: dict[str, float]) -> list[Sample]:
+    def sample(trained: Network, _measures: dict[str, float]) -> list[Sample]:
         limits = {one.name: threshold for one, threshold in before} | {name: 0.5}
         judges = judges_of([*(one for one, _ in before), trained], limits)
         if judges[0].mapper is None:
@@ -230,27 +305,7 @@ def _round(
             for photograph, image, out in zip(shown, images, outs, strict=True)
         ]
 
-    run = deepevent.start(
-        name=f"{name} round {number}",
-        project=args.project,
-        group=args.group or f"cascade-{args.recipe}",
-        config={"net": name, "recipe": args.recipe, "round": number, "seed": args.seed},
-        resume=None if resumed is None else resumed["note"].get("run"),
-    )
-    with run:
-        outcome = train(
-            network,
-            source,
-            schedule,
-            run,
-            save_to=save_to,
-            sampler=sampler,
-            resume_from=resumed,
-            note={"run": run.id},
-        )
-        run.summary.update(outcome.measures)
-    told = {key: round(value, 4) for key, value in outcome.measures.items()}
-    _say(f"{name}, round {number}: {json.dumps(told)}")
+    return sample
 
 
 def _say(message: str) -> None:

@@ -6,10 +6,13 @@ not the loop.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -17,20 +20,13 @@ from deepevent.errors import CheckpointInvalid
 from deepevent_trainer.networks import Network, build_network
 
 FORMAT = 1
+THRESHOLDS = "thresholds.json"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` to `path` in one step: after a kill at any moment, the old or the new file is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _whole(path) as file:
+        torch.save({"format": FORMAT, **state}, file)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -50,6 +46,43 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointInvalid(f"{str(path)!r} is not a checkpoint of format {FORMAT}")
     return state
+
+
+def save_thresholds(folder: Path, thresholds: Mapping[str, float]) -> None:
+    """Write from which score each net of the cascade in `folder` accepts, in one step as `save` does."""
+    with _whole(folder / THRESHOLDS) as file:
+        file.write(json.dumps(dict(thresholds), indent=1).encode())
+
+
+def load_thresholds(folder: Path) -> dict[str, float]:
+    """Return what `save_thresholds` wrote, nothing if there is no such file.
+
+    Raises:
+        CheckpointInvalid: the file is no such table.
+    """
+    path = folder / THRESHOLDS
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(name): float(threshold) for name, threshold in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointInvalid(f"{str(path)!r} is not a table of thresholds: {error}") from error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file that takes the place of `path` once it is whole and on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def architecture(network: Network) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def train_net(
 
     Args:
         network: fresh weights.
-        make_source: called only when there is something left to train.
+        make_source: called only when there is something left to train, before the run begins.
         schedule: how long and how fast.
         labels: of the run.
         save_to: the checkpoint.
@@ -78,6 +78,7 @@ def train_net(
         trained = checkpoint.network_from(state)
         if checkpoint.architecture(trained) == checkpoint.architecture(network):
             return TrainedNet(trained, dict(state["measures"]), state["note"].get("run", ""))
+    source = make_source()
     run = deepevent.start(
         name=labels.name,
         project=labels.project,
@@ -90,7 +91,7 @@ def train_net(
     with run:
         outcome = train(
             network,
-            make_source(),
+            source,
             schedule,
             run,
             save_to=save_to,

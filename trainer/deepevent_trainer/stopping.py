@@ -1,14 +1,17 @@
 """A wish to stop, out of SIGTERM or Ctrl-C: a training writes its checkpoint instead of dying.
 
-Knows signals only.
+Between two trainings of several there is nothing to write: a search for hard examples or thresholds, which
+takes minutes, ends at the next photograph. Knows signals only.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from deepevent.errors import TrainingStopped
 
 
 @contextmanager
@@ -26,3 +29,13 @@ def stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def end_when(stop: Callable[[], bool], what: str, goes_on_from: object) -> Callable[[], None]:
+    """Return what a search calls before each photograph: it raises TrainingStopped once `stop` says so."""
+
+    def check() -> None:
+        if stop():
+            raise TrainingStopped(what, str(goes_on_from))
+
+    return check

@@ -7,7 +7,7 @@ with faces; not how a net is trained. Photographs of a test set have no business
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,22 +31,41 @@ _UNDECIDED = 0.5
 
 
 def choose_threshold(
-    judges: Sequence[box_cascade.Judge], photographs: Sequence[Photograph], min_face_px: float, seed: int
+    judges: Sequence[box_cascade.Judge],
+    photographs: Sequence[Photograph],
+    min_face_px: float,
+    seed: int,
+    before_each: Callable[[], None] = lambda: None,
 ) -> float:
-    """Return the score from which the last of `judges`, which accepts from `LOWEST` on, is to accept."""
+    """Return the score from which the last of `judges`, which accepts from `LOWEST` on, is to accept.
+
+    Args:
+        judges: the nets so far.
+        photographs: to judge by; some of them, in an order of the seed.
+        min_face_px: smaller faces do not count.
+        seed: of the order.
+        before_each: called before each photograph; what it raises ends the search.
+    """
     order = np.random.default_rng([seed, 51]).permutation(len(photographs))
     if judges[-1].size_px == box_cascade.LAST_SIZE_PX:
-        return _balanced(judges, [photographs[i] for i in order[:MOST_PHOTOGRAPHS]], min_face_px)
+        chosen = [photographs[i] for i in order[:MOST_PHOTOGRAPHS]]
+        return _balanced(judges, chosen, min_face_px, before_each)
     with_faces = [photographs[i] for i in order if len(photographs[i].faces)]
 
     def find(images: Iterable[NDArray[np.uint8]]) -> Iterator[Candidates]:
         return box_cascade.pipeline(images, judges, min_face_px)
 
-    return passing_threshold(find, with_faces[:MOST_PHOTOGRAPHS], RECALL_FLOOR, min_face_px)
+    return passing_threshold(
+        find, with_faces[:MOST_PHOTOGRAPHS], RECALL_FLOOR, min_face_px, before_each=before_each
+    )
 
 
 def passing_threshold(
-    find: Find, photographs: Sequence[Photograph], recall: float, min_face_px: float
+    find: Find,
+    photographs: Sequence[Photograph],
+    recall: float,
+    min_face_px: float,
+    before_each: Callable[[], None] = lambda: None,
 ) -> float:
     """Return the highest score at which the last net of `find` keeps its share of the faces that reach it.
 
@@ -55,9 +74,11 @@ def passing_threshold(
         photographs: to judge by.
         recall: the share to keep, in (0, 1].
         min_face_px: smaller faces do not count.
+        before_each: called before each photograph; what it raises ends the search.
     """
     best: list[float] = []
     for photograph in photographs:
+        before_each()
         faces = photograph.faces[photograph.faces[:, 3] - photograph.faces[:, 1] >= min_face_px]
         if not len(faces):
             continue
@@ -70,11 +91,15 @@ def passing_threshold(
 
 
 def _balanced(
-    judges: Sequence[box_cascade.Judge], photographs: Sequence[Photograph], min_face_px: float
+    judges: Sequence[box_cascade.Judge],
+    photographs: Sequence[Photograph],
+    min_face_px: float,
+    before_each: Callable[[], None],
 ) -> float:
     """Return the score at which the harmonic mean of precision and recall is greatest."""
     scenes = []
     for photograph in photographs:
+        before_each()
         found = next(box_cascade.pipeline([photograph.read()], judges, min_face_px))
         detections = Detections(found.boxes, found.scores.astype(np.float64))
         scenes.append(Scene(photograph.faces, photograph.ignored, detections))

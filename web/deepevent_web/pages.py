@@ -87,6 +87,14 @@ for _rule, _name in {
     _shell(_rule, _name)
 
 
+@noun.route("GET", "/not-found", role="page", summary="What a person sees of an address that leads nowhere")
+def nowhere() -> ResponseReturnValue:
+    """Serve the dashboard, which says so, with the status that says so to programs."""
+    response = _page("shell.html")
+    response.status_code = 404
+    return response
+
+
 @noun.route("GET", "/figure", role="page", summary="The frame in which a logged figure is drawn")
 def figure() -> ResponseReturnValue:
     """Serve the frame; the page hands the figure in."""

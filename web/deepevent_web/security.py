@@ -37,6 +37,7 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 SOCKET_PATH = "/socket.io"
+NOWHERE = "/not-found"  # the page that tells a person so
 NO_BODY_LIMIT_BYTES = 1024
 MAX_SECRET_CHARACTERS = 256
 
@@ -191,6 +192,9 @@ class Gate:
         except RequestRedirect:
             return NotFound()
         except HTTPException as error:
+            if isinstance(error, NotFound) and _is_reader(environ):
+                environ["PATH_INFO"] = NOWHERE
+                return self._route(environ)
             return error
         return self._routes[endpoint]
 
@@ -321,6 +325,17 @@ class Gate:
 
 def _is_static(environ: Environ) -> bool:
     return environ["REQUEST_METHOD"] in ("GET", "HEAD") and environ["PATH_INFO"].startswith("/static/")
+
+
+def _is_reader(environ: Environ) -> bool:
+    """Whether a browser with a session wants to show this address to a person."""
+    path = environ["PATH_INFO"]
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and "text/html" in environ.get("HTTP_ACCEPT", "")
+        and sessions.COOKIE in environ.get("HTTP_COOKIE", "")
+        and not path.startswith(("/api/", "/static/", NOWHERE))
+    )
 
 
 def _is_socket(environ: Environ) -> bool:

@@ -31,6 +31,7 @@ def mine(
     most: int,
     smallest_px: float = 0.0,
     planes: int = 3,
+    before_each: Callable[[], None] = lambda: None,
 ) -> Crops:
     """Return about `most` windows of background that `find` takes for faces, no photograph giving too many.
 
@@ -44,10 +45,12 @@ def mine(
         most: windows after which the search ends.
         smallest_px: smaller windows are left out.
         planes: 1 for luminance alone.
+        before_each: called before each photograph; what it raises ends the search.
     """
     found: list[NDArray[np.float32]] = []
     n = 0
     for photograph in photographs:
+        before_each()
         boxes = as_boxes([])
         if photograph.complete and n < most:
             windows = squared(next(find([photograph.read()])).boxes)

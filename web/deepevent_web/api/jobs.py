@@ -43,6 +43,7 @@ EMPTY = Body(limit_bytes=1024, optional=True)
     summary="List jobs, the newest first",
     query={
         "state": "states, separated by commas",
+        "run": "only the job of this run",
         "limit": "1 to 200",
         "before": "`next` of the page before",
     },
@@ -57,8 +58,9 @@ def index() -> Response:
             query.wrong("state", f"must be of {', '.join(jobs.STATES)}")
     limit = query.count("limit", 100, low=1, high=MAX_PAGE)
     before = query.count("before", 0)
+    run = query.text("run", None, limit=64)
     query.done()
-    page = jobs.list_jobs(services().db, states=states, limit=limit, before=before or None)
+    page = jobs.list_jobs(services().db, states=states, limit=limit, before=before or None, run=run)
     return answer({"jobs": page.jobs, "next": page.next, "paused": page.paused, "revision": page.revision})
 
 

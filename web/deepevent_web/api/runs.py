@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from deepevent.store import deletion, runs
+from deepevent.store import deletion, jobs, runs
 from deepevent_web import compare
 from deepevent_web.answers import Differences, Metric, Run, WholeRun
 from deepevent_web.fields import Fields, Query, json_body
@@ -208,8 +208,9 @@ def delete(run: str) -> Response:
     answers={202: Answer("the script will see it as run.should_stop", {"stop_requested": bool})},
 )
 def stop(run: str) -> Response:
-    """Ask a script to stop."""
+    """Ask a script to stop; the job that it belongs to is stopped, and not taken for completed."""
     runs.request_stop(services().db, _id(run))
+    jobs.request_stop_of_run(services().db, _id(run), principal().name)
     return answer({"stop_requested": True}, 202)
 
 

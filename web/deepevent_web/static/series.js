@@ -11,6 +11,8 @@ const MOST_MARKS = 200;
 const MOST_LABELS = 6;
 /** From here on numbers along x are written as 2k, 4k. */
 const SHORT_FROM = 1000;
+/** And along y, where there is no room for more digits, as 20k, 4M. */
+const LONG_FROM = 10_000;
 /** Room above and below a curve that never changes, as a part of its value. */
 const FLAT_ROOM = 0.1;
 const VARIANT_DASH = ["solid", "longdash", "dashdot", "longdashdot"];
@@ -90,8 +92,8 @@ function layout({ back, main, marks }, view, range, clipped) {
       tickformat: view.x !== "time" && largest(main, range) >= SHORT_FROM ? "~s" : undefined,
       ...(range ? { range: [range.from, range.to], autorange: false } : { autorange: true }),
     },
-    yaxis: { type: view.log ? "log" : "linear", dtick: view.log ? "D2" : undefined, ...y },
-    annotations: marks.filter(({ meta }) => meta.role === "nonfinite").slice(0, MOST_LABELS).map((trace) => labelOf(trace, view)),
+    yaxis: { type: view.log ? "log" : "linear", dtick: view.log ? "D2" : undefined, tickformat: tallest(main) >= LONG_FROM ? "~s" : undefined, ...y },
+    annotations: labels(marks.filter(({ meta }) => meta.role === "nonfinite"), view),
   };
 }
 
@@ -99,6 +101,11 @@ function layout({ back, main, marks }, view, range, clipped) {
 function largest(traces, range) {
   if (range) return Math.max(Math.abs(range.from), Math.abs(range.to));
   return traces.reduce((most, { x }) => Math.max(most, x.length ? x[x.length - 1] : 0), 0);
+}
+
+/** The largest y that is drawn, whatever its sign. */
+function tallest(traces) {
+  return traces.reduce((most, { y }) => y.reduce((n, v) => (Number.isFinite(v) ? Math.max(n, Math.abs(v)) : n), most), 0);
 }
 
 /** The range of y: Plotly's own, but close around a value that never changes, where Plotly would show one above and one below. */
@@ -154,10 +161,24 @@ function arrows(lines, { low, high }, view, scale) {
   return [edge((v) => v > high, high, "triangle-up"), edge((v) => v < low && (!view.log || v > 0), low, "triangle-down")].filter(({ x }) => x.length);
 }
 
-/** The word over the first mark of a curve, on the panel's colour so that it is legible among lines. */
-function labelOf(trace, view) {
-  const y = view.log ? Math.log10(trace.y[0]) : trace.y[0];
-  return { x: trace.x[0], y, text: trace.customdata[0], showarrow: false, yshift: 14, bgcolor: view.panel, borderpad: 1, font: { color: view.bad, size: 11 } };
+/** The word over the first mark of each curve; curves that left the finite at the same place share one. */
+function labels(marks, view) {
+  const places = new Map();
+  for (const { x, y, customdata } of marks) {
+    const [at, height, word] = [x[0], y[0], customdata[0]];
+    const known = places.get(at);
+    if (known) {
+      known.words.add(word);
+      known.height = Math.max(known.height, height);
+    } else if (places.size < MOST_LABELS) places.set(at, { height, words: new Set([word]) });
+  }
+  return [...places].map(([at, { height, words }]) => labelOf(at, height, [...words].join(", "), view));
+}
+
+/** On the panel's colour, so that it is legible among lines. */
+function labelOf(x, height, text, view) {
+  const y = view.log ? Math.log10(height) : height;
+  return { x, y, text, showarrow: false, yshift: 14, bgcolor: view.panel, borderpad: 1, font: { color: view.bad, size: 11 } };
 }
 
 function heightBefore(curve, x) {

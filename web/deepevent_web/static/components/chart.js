@@ -58,9 +58,9 @@ export function openCharts() {
 }
 
 function draw(node, chart) {
-  const { traces, layout } = chart.build();
+  const { traces, layout, room = 0 } = chart.build();
   const width = node.clientWidth / (layout.xaxis.type === "date" ? DATE_PX : TICK_PX);
-  chart.Plotly.react(node, traces, { ...baseLayout(node), ...layout, xaxis: { ...axis(width), ...layout.xaxis }, yaxis: { ...axis(MOST_TICKS), ...layout.yaxis } }, CONFIG);
+  chart.Plotly.react(node, traces, { ...baseLayout(node, room), ...layout, xaxis: { ...axis(width), ...layout.xaxis }, yaxis: { ...axis(MOST_TICKS), ...layout.yaxis } }, CONFIG);
   if (!chart.listening) listen(node, chart);
   if (hovered.value !== null) highlight(node, hovered.value);
   chart.draws += 1;
@@ -68,10 +68,11 @@ function draw(node, chart) {
   chart.onDrawn?.();
 }
 
-function baseLayout(node) {
+/** `room`: pixels over the picture for what is written there. */
+function baseLayout(node, room) {
   return {
     width: node.clientWidth, height: node.clientHeight, autosize: false,
-    margin: MARGIN, showlegend: false, dragmode: "zoom",
+    margin: { ...MARGIN, t: MARGIN.t + room }, showlegend: false, dragmode: "zoom",
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: token("--font"), size: 11, color: token("--dim") },
   };
@@ -80,7 +81,7 @@ function baseLayout(node) {
 function axis(nTicks) {
   return {
     gridcolor: token("--grid"), linecolor: token("--line"), zeroline: false, fixedrange: false,
-    tickfont: { size: 11, color: token("--dim") }, tickangle: 0, automargin: false, exponentformat: "power",
+    tickfont: { size: 11, color: token("--dim") }, tickangle: 0, automargin: false, exponentformat: "e",
     separatethousands: true, showspikes: false, nticks: Math.max(LEAST_TICKS, Math.min(MOST_TICKS, Math.floor(nTicks))),
   };
 }

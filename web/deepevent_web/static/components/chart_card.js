@@ -19,6 +19,9 @@ import { Swatch } from "./swatch.js";
 const DEFAULT_PIXELS = 600;
 /** Of a name that has too little room, so much of its end stays. */
 const TAIL = 9;
+const NAME_MOST = 20;
+/** Over a picture, so much for each line of notes, that they cover no curve. */
+const NOTE_PX = 17;
 const DRAGGED = "application/x-deepevent-chart";
 const NO_NOTES = { waiting: true, error: null, nonfinite: 0, hidden: 0, above: 0, below: 0, thinned: false };
 
@@ -38,11 +41,19 @@ function wantedSeries(metrics, runs, series) {
   );
 }
 
-/** A figure with its run: `best 0.31 ● name`, or only the mark of its run where there is no room for two names. */
-function Figure({ word, of, several, named = false, colours }) {
-  if (!of) return html`<span></span>`;
+/** A figure with its run: `best 0.31 ● name`. */
+function Figure({ word, of, several, colours }) {
+  if (!of) return null;
   const title = [several ? of.run.name : "", of.step === null ? "" : `at step ${of.step}`].filter(Boolean).join(", ");
-  return html`<span class=${word} title=${title}><span class="figure">${word} <b>${value(of.value)}</b></span>${several ? html`<span class="whose"> <${Swatch} colour=${colours.get(of.run.id)} />${named ? html`<${Name} text=${of.run.name} most=${22} />` : null}</span>` : ""}</span>`;
+  return html`<span class=${word} title=${title}><span class="figure">${word} <b>${value(of.value)}</b></span>${several ? html`<span class="whose"> <${Swatch} colour=${colours.get(of.run.id)} /><${Name} text=${of.run.name} most=${NAME_MOST} /></span>` : ""}</span>`;
+}
+
+/** What of these curves a picture cannot show: values that are not finite, and on a log scale those that are not positive. */
+function counts(shown, log) {
+  return {
+    nonfinite: shown.reduce((n, curve) => n + curve.nNonfinite, 0),
+    hidden: log ? shown.reduce((n, curve) => n + curve.value.reduce((m, v) => m + (v <= 0 ? 1 : 0), 0), 0) : 0,
+  };
 }
 
 const points = (n) => `${n} ${n === 1 ? "point" : "points"}`;
@@ -113,8 +124,7 @@ export function ChartCard({ title, section, siblings, onDropped, metrics, runs, 
     const next = {
       waiting: mine.some((curve) => !curve.ready && !curve.error),
       error: mine.find((curve) => curve.error)?.error || null,
-      nonfinite: mine.reduce((n, curve) => n + curve.nNonfinite, 0),
-      hidden: data.current.log ? mine.reduce((n, curve) => n + curve.value.reduce((m, v) => m + (v <= 0 ? 1 : 0), 0), 0) : 0,
+      ...counts(mine, data.current.log),
       above: drawn.current.clipped?.above ?? 0,
       below: drawn.current.clipped?.below ?? 0,
       thinned: mine.some((curve) => curve.thinned),
@@ -142,7 +152,8 @@ export function ChartCard({ title, section, siblings, onDropped, metrics, runs, 
       bad: token("--bad"), warn: token("--warn"), panel: token("--panel"),
     });
     drawn.current = Object.assign(made.drawn, { clipped: made.clipped });
-    return made;
+    const { nonfinite, hidden } = counts(data.current.held.curves, log);
+    return { ...made, room: NOTE_PX * [nonfinite, hidden, made.clipped?.above || made.clipped?.below].filter(Boolean).length };
   };
 
   const look = (next) => {
@@ -188,7 +199,7 @@ export function ChartCard({ title, section, siblings, onDropped, metrics, runs, 
     </div>
     ${notes.waiting && seen ? html`<p class="chart-note waiting-note" aria-busy="true">loading …</p>` : null}
     ${failure || notes.error ? html`<p class="chart-note bad" role="alert">${(failure || notes.error).message}</p>` : null}
-    <footer class="stands"><${Figure} word="last" of=${latest(metrics, runs)} several=${runs.length > 1} colours=${colours} /><${Figure} word="best" named of=${best(metrics, runs)} several=${runs.length > 1} colours=${colours} /></footer>
+    <footer class=${`stands ${runs.length > 1 ? "named" : ""}`}><${Figure} word="last" of=${latest(metrics, runs)} several=${runs.length > 1} colours=${colours} /><${Figure} word="best" of=${best(metrics, runs)} several=${runs.length > 1} colours=${colours} /></footer>
     ${full ? html`<${Standings} metrics=${metrics} runs=${runs} colours=${colours} />` : html`<${Corner} title=${title} />`}
   </article>`);
 }

@@ -1,36 +1,19 @@
 /** Chooses the columns of the run table: what every run has, config keys, and of each metric its course and values. */
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { listNames } from "../api.js";
 import { FIELDS, columns, columnsParam, configColumn, metricColumn, metricNames, readColumn, sparkColumn, summaryColumn } from "../columns.js";
 import { setParams } from "../router.js";
 import { list } from "../state.js";
 import { Name } from "./name.js";
+import { Popover } from "./popover.js";
 
 const WHAT = [["last", "last"], ["min", "min"], ["max", "max"], ["best", "best"]];
 
-/** @returns a button that opens the choice */
-export function ColumnMenu() {
-  const [open, setOpen] = useState(false);
+function Choice() {
   const [search, setSearch] = useState("");
   const [names, setNames] = useState({ config: [], summary: [], metrics: [] });
-  const box = useRef(null);
-  const button = useRef(null);
-  useEffect(() => {
-    if (!open) return undefined;
-    listNames().then(setNames, () => {}); // the metrics of the loaded runs are offered all the same
-    const away = (event) => {
-      if (event.type === "keydown" ? event.key !== "Escape" : box.current.contains(event.target)) return;
-      setOpen(false);
-      if (event.type === "keydown") button.current.focus();
-    };
-    document.addEventListener("pointerdown", away);
-    document.addEventListener("keydown", away);
-    return () => {
-      document.removeEventListener("pointerdown", away);
-      document.removeEventListener("keydown", away);
-    };
-  }, [open]);
+  useEffect(() => void listNames().then(setNames, () => {}), []); // the metrics of the loaded runs are offered all the same
 
   const chosen = columns(list.value.rows);
   const has = (id) => chosen.some((column) => column.id === id);
@@ -53,24 +36,21 @@ export function ColumnMenu() {
   const fields = FIELDS.filter(([, label]) => fits(label));
   const press = (id, text, label) => html`<button class="toggle" aria-pressed=${has(id)} aria-label=${label} onClick=${() => toggle(id)}>${text}</button>`;
 
-  return html`<div class="menu" ref=${box}>
-    <button class="button" ref=${button} aria-expanded=${open} aria-haspopup="true" onClick=${() => setOpen(!open)}>Columns</button>
-    ${open
-      ? html`<div class="popover" role="group" aria-label="Columns">
-          <input class="field" placeholder="find a metric or a config key" aria-label="Find a column" value=${search} onInput=${(e) => setSearch(e.target.value)} autofocus />
-          <div class="column-list" tabindex="0" role="region" aria-label="Columns to choose from">
-            ${!low && chosen.length ? html`<h3>Order</h3>${chosen.map((column, i) => html`<div class="column-row" key=${column.id}><${Name} text=${column.label} most=${24} />${column.what || column.kind === "spark" ? html` <small>${column.what || "course"}</small>` : null}<span class="grow"></span>
-              <span class="toggles"><button class="toggle" disabled=${i === 0} aria-label=${`Move ${column.label} left`} onClick=${() => shift(column.id, -1)}>←</button><button class="toggle" disabled=${i === chosen.length - 1} aria-label=${`Move ${column.label} right`} onClick=${() => shift(column.id, 1)}>→</button><button class="toggle" aria-label=${`Remove ${column.label}`} onClick=${() => toggle(column.id)}>×</button></span></div>`)}` : null}
-            ${fields.length ? html`<h3>Every run</h3><div class="column-fields">${fields.map(([id, label]) => press(id, label, label))}</div>` : null}
-            ${metrics.length ? html`<h3>Metrics</h3>` : null}
-            ${metrics.map((metric) => html`<div class="column-row" key=${metric}><${Name} text=${metric} most=${24} />
-              <span class="toggles">${press(sparkColumn(metric), "course", `${metric}, its course`)}${WHAT.map(([what, word]) => press(metricColumn(metric, what), word, `${metric}, ${word}`))}</span></div>`)}
-            ${settings.length ? html`<h3>Config and summary</h3>` : null}
-            ${settings.map(([key, id, source]) => html`<div class="column-row" key=${id}><${Name} text=${key} most=${30} /><span class="toggles">${press(id, source, `${source} ${key}`)}</span></div>`)}
-            ${!metrics.length && !settings.length && !fields.length ? html`<p class="dim">Nothing of that name.</p>` : null}
-          </div>
-          <button class="quiet" onClick=${() => setParams({ cols: null })}>as it was</button>
-        </div>`
-      : null}
-  </div>`;
+  return html`
+    <input class="field" placeholder="find a metric or a config key" aria-label="Find a column" value=${search} onInput=${(e) => setSearch(e.target.value)} autofocus />
+    <div class="column-list" tabindex="0" role="region" aria-label="Columns to choose from">
+      ${!low && chosen.length ? html`<h3>Order</h3>${chosen.map((column, i) => html`<div class="column-row" key=${column.id}><${Name} text=${column.label} most=${24} />${column.what || column.kind === "spark" ? html` <small>${column.what || "course"}</small>` : null}<span class="grow"></span>
+        <span class="toggles"><button class="toggle" disabled=${i === 0} aria-label=${`Move ${column.label} left`} onClick=${() => shift(column.id, -1)}>←</button><button class="toggle" disabled=${i === chosen.length - 1} aria-label=${`Move ${column.label} right`} onClick=${() => shift(column.id, 1)}>→</button><button class="toggle" aria-label=${`Remove ${column.label}`} onClick=${() => toggle(column.id)}>×</button></span></div>`)}` : null}
+      ${fields.length ? html`<h3>Every run</h3><div class="column-fields">${fields.map(([id, label]) => press(id, label, label))}</div>` : null}
+      ${metrics.length ? html`<h3>Metrics</h3>` : null}
+      ${metrics.map((metric) => html`<div class="column-row" key=${metric}><${Name} text=${metric} most=${24} />
+        <span class="toggles">${press(sparkColumn(metric), "course", `${metric}, its course`)}${WHAT.map(([what, word]) => press(metricColumn(metric, what), word, `${metric}, ${word}`))}</span></div>`)}
+      ${settings.length ? html`<h3>Config and summary</h3>` : null}
+      ${settings.map(([key, id, source]) => html`<div class="column-row" key=${id}><${Name} text=${key} most=${30} /><span class="toggles">${press(id, source, `${source} ${key}`)}</span></div>`)}
+      ${!metrics.length && !settings.length && !fields.length ? html`<p class="dim">Nothing of that name.</p>` : null}
+    </div>
+    <button class="quiet" onClick=${() => setParams({ cols: null })}>as it was</button>`;
 }
+
+/** @returns a button that opens the choice */
+export const ColumnMenu = () => html`<${Popover} text="Columns" label="Columns" wide>${() => html`<${Choice} />`}<//>`;

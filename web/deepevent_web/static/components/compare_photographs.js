@@ -79,7 +79,7 @@ function Tile({ run, photo, until, stageName, least, colours, onStages }) {
   const row = event ? funnel(event, living)[stage] : null;
   const lost = event ? event.truth.map((face) => fate(event, living, face)).filter(({ found }) => !found) : [];
   return html`<article class="card photo-tile" ref=${node} data-run=${run.id}>
-    <header><h3><${Swatch} colour=${colours.get(run.id)} /> <a href=${`/detections?run=${encodeURIComponent(run.id)}`}><${Name} text=${run.name} most=${30} /></a></h3>${item ? html`<span class="dim">step ${item.step}</span>` : null}</header>
+    <header><h3><${Swatch} colour=${colours.get(run.id)} /><a href=${`/detections?run=${encodeURIComponent(run.id)}`}><${Name} text=${run.name} most=${30} /></a></h3>${item ? html`<span class="dim">step ${item.step}</span>` : null}</header>
     ${item ? html`<${Photograph} src=${blobURL(photo.blob, photo.mime)} alt=${`${photo.name} of ${run.name}`} boxes=${boxes} />` : html`<p class="photo-missing dim">${error ? error.message : loading ? "…" : "not logged by this run"}</p>`}
     ${row ? html`<p class="tile-note"><b>${row.faces} of ${event.truth.length}</b> faces covered, ${row.windows} ${row.windows === 1 ? "window" : "windows"} after ${row.name}${lost.length ? html`<br /><span class="bad">${lost[0].text}</span>` : null}</p>` : null}
   </article>`;

@@ -24,7 +24,7 @@ export function DetectionsPage() {
     return html`<main class="content">${loading ? html`<${Waiting} what="runs" />` : html`<${Empty} title="No run yet" command="deepevent demo">The demonstration trains a face detector and logs what each stage keeps.<//>`}</main>`;
   }
   return html`<header class="bar"><h1>Detections</h1>
-      <label class="control">run <select value=${run} onChange=${(e) => setParams({ run: e.target.value, photo: null, epoch: null, stage: null }, { push: true })}>
+      <label class="control which">run <select value=${run} onChange=${(e) => setParams({ run: e.target.value, photo: null, epoch: null, stage: null }, { push: true })}>
         ${options.length === 0 || !findRun(run) ? html`<option value=${run}>${run}</option>` : null}
         ${options.map((row) => html`<option value=${row.id}>${cut(row.name, 50)}</option>`)}
       </select></label>

@@ -54,6 +54,7 @@ export function JobDetails({ job, mayAct }) {
       <div><dt>Needs</dt><dd>${needs(whole.resources)}</dd></div>
       <div><dt>Retries left</dt><dd>${whole.retries_left} of ${whole.max_retries}</dd></div>
       <div><dt>Project</dt><dd>${whole.project}</dd></div>
+      ${whole.after.length ? html`<div><dt>After</dt><dd>${whole.after.map(({ id, state }) => `#${id} (${state})`).join(", ")}</dd></div>` : null}
       ${whole.group ? html`<div><dt>Group</dt><dd>${whole.group}</dd></div>` : null}
       ${mayAct && isWorking(whole) ? html`<div><dt>Priority</dt><dd><${Priority} job=${whole} /></dd></div>` : null}
       ${whole.reason ? html`<div class="wide"><dt>Reason</dt><dd>${whole.reason}</dd></div>` : null}

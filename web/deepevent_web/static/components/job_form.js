@@ -44,11 +44,22 @@ function Field({ name, label, parameter, value, onValue, error, help }) {
 
 const OWN = {
   name: { type: "string", optional: true },
+  project: { type: "string", optional: true },
+  after: { type: "string", optional: true },
   priority: { type: "int", default: 0 },
   max_retries: { type: "int", default: 0, min: 0 },
 };
-const OWN_LABEL = { name: "Name", priority: "Priority", max_retries: "Retries" };
-const OWN_HELP = { name: "", priority: "the highest begins first", max_retries: "how often it may be queued again after a failure" };
+const OWN_LABEL = { name: "Name", project: "Project", after: "After", priority: "Priority", max_retries: "Retries" };
+const OWN_HELP = {
+  name: "of the job and its run",
+  project: "of its run; empty: default",
+  after: "numbers of jobs, such as 3, 4: it waits until all of them have completed",
+  priority: "the highest begins first",
+  max_retries: "how often it may be queued again after a failure",
+};
+const startOfOwn = (from) => ({ name: from?.name || "", project: from?.project && from.project !== "default" ? from.project : "", after: "", priority: String(from?.priority ?? 0), max_retries: String(from?.max_retries ?? 0) });
+/** Numbers of jobs out of `3, #4`; what is no number goes as it stands, to be refused in words. */
+const numbers = (text) => text.split(/[\s,#]+/).filter(Boolean).map((word) => (/^\d+$/.test(word) ? Number(word) : word));
 
 export const startOf = (parameter) => parameter.default ?? (parameter.type === "bool" ? false : "");
 export const shownAs = (v) => (typeof v === "boolean" ? v : plain(v));
@@ -61,11 +72,17 @@ export function given(parameter, v) {
   return isNumber ? Number(v) : v;
 }
 
-/** @param {{recipes: object[], from?: object|null, onDone: () => void}} props `from`: a job whose parameters are taken over */
-export function JobForm({ recipes, from = null, onDone }) {
-  const [name, setName] = useState(recipes.some((offer) => offer.name === from?.recipe) ? from.recipe : recipes[0].name);
+/** The recipe to begin with: the one that was queued last, where it is still on offer. @param {object[]} recipes @param {object[]} jobs */
+export function usualRecipe(recipes, jobs) {
+  const last = jobs.find((job) => recipes.some((offer) => offer.name === job.recipe));
+  return recipes.find((offer) => offer.name === last?.recipe) || recipes[0];
+}
+
+/** @param {{recipes: object[], jobs: object[], from?: object|null, onDone: () => void}} props `from`: a job whose parameters are taken over */
+export function JobForm({ recipes, jobs, from = null, onDone }) {
+  const [name, setName] = useState(usualRecipe(recipes, from ? [from] : jobs).name);
   const [typed, setTyped] = useState(from ? { ...from.parameters } : {});
-  const [own, setOwn] = useState({ name: from?.name || "", priority: from ? String(from.priority) : "0", max_retries: from ? String(from.max_retries) : "0" });
+  const [own, setOwn] = useState(startOfOwn(from));
   const [errors, setErrors] = useState({});
   const [problem, setProblem] = useState("");
   const [sending, setSending] = useState(false);
@@ -75,10 +92,9 @@ export function JobForm({ recipes, from = null, onDone }) {
   const send = async (event) => {
     event.preventDefault();
     const body = { recipe: offer.name, parameters: {} };
-    if (from?.project) body.project = from.project;
     for (const [key, parameter] of Object.entries(OWN)) {
       const v = given(parameter, own[key]);
-      if (v !== undefined) body[key] = v;
+      if (v !== undefined) body[key] = key === "after" ? numbers(v) : v;
     }
     for (const [key, parameter] of parameters) {
       const v = given(parameter, shownAs(typed[key] ?? startOf(parameter)));

@@ -27,11 +27,12 @@ function because(job, at) {
   if (job.state === "queued") {
     const waiting = (job.after || []).filter(({ state }) => state !== "completed").map(({ id }) => `#${id}`);
     if (waiting.length) return `after ${waiting.join(", ")}`;
-    if (number(job.not_before) > at) return `again in ${duration(number(job.not_before) - at)}`;
-    return "";
+    if (number(job.not_before) <= at) return "";
+    return [`again in ${duration(number(job.not_before) - at)}`, job.reason].filter(Boolean).join(": ");
   }
   if (job.sweep?.pruned) return "pruned by its sweep";
-  return job.reason || (job.exit_code ? `exit code ${job.exit_code}` : "");
+  // One that was stopped ended by the stop; how exactly is in its details.
+  return job.reason || (job.exit_code && job.state !== "stopped" ? `exit code ${job.exit_code}` : "");
 }
 
 /** What a job runs, in a few words, with all of it in the title. */
@@ -66,7 +67,7 @@ function Row({ job, mayAct, onClone }) {
   const toggle = () => setParams({ job: open ? null : job.id });
   return html`<tr class=${open ? "at" : ""}>
     <td class="number"><button class="quiet" aria-expanded=${open} aria-label=${`Details of job ${job.id}`} title="attempts, history and all parameters" onClick=${toggle}>${job.id}</button></td>
-    <td class="job-state"><span class=${`status ${KIND[job.state] || "plain"}`} title=${MEANING[job.state] || ""}><i class="dot"></i>${job.state}</span>${reason ? html`<small title=${reason}>${cut(reason, 34)}</small>` : null}</td>
+    <td class="job-state"><span class=${`status ${KIND[job.state] || "plain"}`} title=${MEANING[job.state] || ""}><i class="dot"></i>${job.state}</span>${reason ? html`<small title=${reason}>${cut(reason, 48)}</small>` : null}</td>
     <td class="job-what" title=${all}>${job.name ? html`<${Name} text=${job.name} most=${32} /><small>${job.name === head ? rest : `${cut(head, 28)} ${rest}`}</small>` : html`<bdi class="name">${cut(head, 40)}</bdi><small>${rest}</small>`}</td>
     <td>${job.sweep ? html`<a href=${`/sweeps/${job.sweep.id}?trial=${job.sweep.trial}`}>trial</a> · ` : null}${job.run && job.attempt ? html`<a href=${`/runs/${encodeURIComponent(job.run)}`}>run</a>` : html`<span class="dim">–</span>`}</td>
     <td>${job.agent ? html`<${Name} text=${job.agent} most=${20} />` : html`<span class="dim">–</span>`}</td>
@@ -81,7 +82,7 @@ function Row({ job, mayAct, onClone }) {
 
 /** @param {{jobs: object[], mayAct: boolean, onClone: (job: object) => void}} props */
 export function JobTable({ jobs, mayAct, onClone }) {
-  return html`<div class="card jobs-scroll"><table class="plain jobs">
+  return html`<div class="card jobs-scroll"><table class="plain jobs job-list">
     <thead><tr><th class="number">#</th><th>State</th><th>Job</th><th>Run</th><th>Agent</th><th class="number">Attempt</th><th class="number">Priority</th><th class="number">Created</th><th class="number">Duration</th>${mayAct ? html`<th><span class="unseen">Actions</span></th>` : null}</tr></thead>
     <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} mayAct=${mayAct} onClone=${onClone} />`)}</tbody>
   </table></div>`;

@@ -19,7 +19,7 @@ export function Nav() {
   return html`
     <nav class="nav" aria-label="Pages">
       <a class="brand" href="/"><img src="/static/favicon.svg" alt="" width="18" height="18" />DeepEvent</a>
-      <${Item} page=${page} pages=${["runs", "run"]} to="/">Runs<span class="nav-count">${list.value.total ? count(list.value.total) : ""}</span><//>
+      <${Item} page=${page} pages=${["runs", "run"]} to="/">Runs<span class="nav-count">${page === "runs" && list.value.total ? count(list.value.total) : ""}</span><//>
       <${Item} page=${page} pages=${["compare"]} to="/compare">Compare<//>
       <${Item} page=${page} pages=${["detections"]} to=${href("/detections", { run: at })}>Detections<//>
       <${Item} page=${page} pages=${["jobs", "sweep"]} to="/jobs">Jobs<//>

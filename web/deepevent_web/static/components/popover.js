@@ -3,8 +3,10 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 /** Room that the panel needs; where it is not to the right of the button the panel grows to the left. */
-const WIDE_PX = 392;
+const WIDE_PX = 440;
 const SLIM_PX = 200;
+/** On a narrow screen a wide panel begins no lower than here, that there is room for it. */
+const LOWEST = 0.4;
 
 /**
  * @param {{text: unknown, title?: string, label: string, quiet?: boolean, wide?: boolean, children: unknown}} props
@@ -17,7 +19,7 @@ export function Popover({ text, title, label, quiet = false, wide = false, child
   const close = () => setOpen(false);
   const toggle = () => {
     const frame = box.current.getBoundingClientRect();
-    setPlace({ side: frame.left + (wide ? WIDE_PX : SLIM_PX) < innerWidth ? "to-right" : "to-left", top: frame.bottom + 4 });
+    setPlace({ side: frame.left + (wide ? WIDE_PX : SLIM_PX) < innerWidth ? "to-right" : "to-left", top: Math.min(frame.bottom + 4, LOWEST * innerHeight) });
     setOpen(!open);
   };
   useEffect(() => {

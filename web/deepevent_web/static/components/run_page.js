@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { useComputed } from "@preact/signals";
 import { change, mayChange, undo } from "../actions.js";
-import { getMetrics, stopRun } from "../api.js";
+import { getMetrics, listJobs, stopRun } from "../api.js";
 import { assign } from "../colours.js";
 import { duration, number } from "../format.js";
 import { bindKeys } from "../keys.js";
@@ -42,6 +42,19 @@ function StopButton({ run }) {
     }
   };
   return phase ? html`<span class="dim" role="status">${phase}</span>` : html`<button class="button" onClick=${stop} title="run.should_stop becomes true in the script">Stop</button>`;
+}
+
+/** Where the run is a job's: the way to the job, and to another one like it. */
+function ItsJob({ id, status }) {
+  const [job, setJob] = useState(null);
+  useEffect(() => {
+    let current = true;
+    listJobs({ run: id, limit: 1 }).then(({ jobs }) => current && setJob(jobs[0] || null), () => {});
+    return () => (current = false);
+  }, [id, status]);
+  if (!job) return null;
+  return html`<a class="button" href=${href("/jobs", { job: job.id })} title="attempts, history and all parameters">Job ${job.id}</a>
+    ${mayChange() && job.recipe ? html`<a class="button" href=${href("/jobs", { clone: job.id })} title="a new job with these parameters, to be changed">Clone and change…</a>` : null}`;
 }
 
 /** Every metric and rank of the run; asked again when the list of names that live points brought grew. */
@@ -118,7 +131,7 @@ export function RunPage({ id }) {
   const known = useSeries(id, run);
   const alerts = useAlerts(id);
   const colours = useComputed(() => assign([id]));
-  if (!run) return html`<main class="content">${error ? html`<${Failed} error=${error} retry=${load} />` : html`<${Waiting} what="the run" />`}</main>`;
+  if (!run) return html`<main class="content">${error?.status === 404 ? html`<${Empty} title="There is no such run">It was deleted, or the address is not whole. <a href="/">All runs</a> are here.<//>` : error ? html`<${Failed} error=${error} retry=${load} />` : html`<${Waiting} what="the run" />`}</main>`;
 
   const tab = TABS.some(([key]) => key === param("tab")) ? param("tab") : "charts";
   const series = known || Object.keys(run.metrics || {}).map((name) => ({ name, rank: 0 }));
@@ -130,6 +143,7 @@ export function RunPage({ id }) {
       <span class="dim"><${Name} text=${run.project} /> · ${duration(length)}</span>
       <span class="grow"></span>
       <${StopButton} run=${run} />
+      <${ItsJob} id=${id} status=${run.status} />
       <a class="button" href=${href("/compare", { runs: id })}>Compare</a>
       <${Tidy} run=${run} />
     </header>

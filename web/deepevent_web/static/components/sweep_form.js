@@ -7,7 +7,7 @@ import { useState } from "preact/hooks";
 import * as api from "../api.js";
 import { plain } from "../format.js";
 import { navigate } from "../router.js";
-import { allowed, given, Input, shownAs, startOf } from "./job_form.js";
+import { allowed, given, Input, shownAs, startOf, usualRecipe } from "./job_form.js";
 
 const MODES = { fixed: "one value", range: "range", log: "log range", list: "list" };
 const SAMPLERS = [["tpe", "TPE"], ["random", "random"], ["grid", "grid"]];
@@ -67,13 +67,13 @@ function ownStart(offer) {
   return { name: "", metric, direction: direction || "max", n_trials: "20", concurrency: "1", sampler: "tpe", pruner: "asha", warmup: FIRST_PATIENCE };
 }
 
-/** @param {{recipes: object[], onDone: () => void}} props */
-export function SweepForm({ recipes, onDone }) {
-  const [offer, setOffer] = useState(recipes[0]);
+/** @param {{recipes: object[], jobs: object[], onDone: () => void}} props */
+export function SweepForm({ recipes, jobs, onDone }) {
+  const [offer, setOffer] = useState(usualRecipe(recipes, jobs));
   const [modes, setModes] = useState({});
   const [typed, setTyped] = useState({});
   const [ranges, setRanges] = useState({});
-  const [own, setOwn] = useState(ownStart(recipes[0]));
+  const [own, setOwn] = useState(ownStart(offer));
   const [errors, setErrors] = useState({});
   const [problem, setProblem] = useState("");
   const [sending, setSending] = useState(false);

@@ -5,7 +5,7 @@ import * as api from "../api.js";
 import { ago, number, plain, value } from "../format.js";
 import { href, param, setParams } from "../router.js";
 import { now, session } from "../state.js";
-import { axesOf, followSweep, isOpen, linesOf, loadSweep, sweep } from "../sweeps.js";
+import { axesOf, better, followSweep, isOpen, linesOf, loadSweep, sweep } from "../sweeps.js";
 import { BestHistory } from "./best_history.js";
 import { Failed, Waiting } from "./empty.js";
 import { Importance } from "./importance.js";
@@ -87,7 +87,10 @@ export function SweepPage({ id }) {
   const select = (trial) => setParams({ trial });
   const first = row.trials.find((trial) => trial.run);
   const best = row.best?.run ? row.best : null;
-  const pair = [best?.run, first?.run].filter((run, i, all) => run && all.indexOf(run) === i);
+  const [second] = row.trials.filter((trial) => trial.run && trial.number !== best?.number && trial.value !== null).sort((a, b) => (better(number(a.value), number(b.value), row.direction) ? -1 : 1));
+  // Where the first trial is the best, there is still something to compare it with.
+  const isFirst = best !== null && best.run === first?.run;
+  const pair = [best?.run, isFirst ? second?.run : first?.run].filter(Boolean);
   return html`
     <header class="bar sweep-bar">
       <h1><${Name} text=${row.name} most=${40} /></h1>
@@ -96,7 +99,7 @@ export function SweepPage({ id }) {
       <span class="grow"></span>
       ${session.value?.role === "operator" ? html`<${Actions} row=${row} id=${id} onProblem=${setProblem} />` : null}
       <a class="button" href=${href("/", { filter: `group = "${row.group}"` })}>All its runs</a>
-      ${pair.length === 2 ? html`<a class="button primary" href=${href("/compare", { runs: pair.join(",") })}>Compare best with first</a>` : null}
+      ${pair.length === 2 ? html`<a class="button primary" href=${href("/compare", { runs: pair.join(",") })}>${isFirst ? "Compare best with second" : "Compare best with first"}</a>` : null}
     </header>
     <main class="content sweep-page">
       ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}

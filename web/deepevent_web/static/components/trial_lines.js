@@ -18,6 +18,8 @@ const NARROWEST = 96;
 const SHORTEST_DRAG = 4;
 /** A line is found this near to the pointer. */
 const REACH = 10;
+const TITLE_MOST = 18;
+const LETTER_PX = 7.4;
 
 /** From a value to its height on an axis, 0 (below) to 1; null if it has none. */
 export function place(axis, raw) {
@@ -57,11 +59,11 @@ function distance(line, px, py) {
   return least;
 }
 
-function Axis({ axis, x, range, onStart }) {
+function Axis({ axis, x, most, range, onStart }) {
   const shown = labels(axis);
   return html`<g class="axis" onPointerDown=${onStart}>
     <title>${axis.title}</title>
-    <text class="axis-title" x=${x} y="14" text-anchor="middle">${cut(axis.title, 18)}${axis.goal ? (axis.goal === "max" ? " ↑" : " ↓") : ""}</text>
+    <text class="axis-title" x=${x} y="14" text-anchor="middle">${cut(axis.title, most)}${axis.goal ? (axis.goal === "max" ? " ↑" : " ↓") : ""}</text>
     <line x1=${x} x2=${x} y1=${y(1)} y2=${y(0)} />
     ${shown.map(({ at, text }) => html`<g key=${text}><line x1=${x - 3} x2=${x + 3} y1=${y(at)} y2=${y(at)} /><text class="tick" x=${x + 6} y=${y(at) + 3.5}>${text}</text></g>`)}
     <rect class="grip" x=${x - 12} y=${TOP - 8} width="24" height=${HEIGHT - TOP - BOTTOM + 16} />
@@ -82,6 +84,7 @@ export function TrialLines({ axes, rows, selected, onSelect, label }) {
   const drag = useRef(null);
   const width = Math.max(outer, LEFT + RIGHT + NARROWEST * (axes.length - 1));
   const x = (i) => (axes.length === 1 ? width / 2 : LEFT + (i * (width - LEFT - RIGHT)) / (axes.length - 1));
+  const most = axes.length === 1 ? TITLE_MOST : Math.min(TITLE_MOST, Math.floor((x(1) - x(0)) / LETTER_PX) - 2);
   const passes = (row) => axes.every((axis) => {
     const range = ranges[axis.key];
     const share = range ? place(axis, row.values[axis.key]) : 0;
@@ -124,7 +127,7 @@ export function TrialLines({ axes, rows, selected, onSelect, label }) {
   return html`<div class="trial-lines" ref=${box}>
     <div class="trial-lines-scroll"><svg role="img" aria-label=${label} width=${width} height=${HEIGHT} onPointerMove=${move} onPointerUp=${end} onPointerLeave=${() => setHover(null)}>
       ${lines.map(({ row, line, kept: on }) => html`<polyline key=${row.key} class=${["line", row.weight === null ? "open" : "", on ? "" : "off", row.key === selected ? "selected" : "", row.key === hover ? "hover" : ""].join(" ")} stroke=${row.token ? `var(${row.token})` : undefined} stroke-opacity=${on && row.key !== hover && row.key !== selected ? (row.weight === null ? 0.4 : 0.25 + 0.75 * row.weight ** 2) : undefined} points=${line.map((p) => p.join()).join(" ")} />`)}
-      ${axes.map((axis, i) => html`<${Axis} key=${axis.key} axis=${axis} x=${x(i)} range=${ranges[axis.key]} onStart=${start(axis)} />`)}
+      ${axes.map((axis, i) => html`<${Axis} key=${axis.key} axis=${axis} x=${x(i)} most=${most} range=${ranges[axis.key]} onStart=${start(axis)} />`)}
     </svg></div>
     <p class="trial-lines-note">${told
       ? html`<b>${told.title}</b> ${axes.map((axis) => html`<span key=${axis.key}>${cut(axis.title, 24)} <b>${axis.choices ? String(told.values[axis.key] ?? "–") : value(told.values[axis.key])}</b></span>`)}`
