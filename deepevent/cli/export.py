@@ -21,6 +21,8 @@ from deepevent.cli._remote import Remote, add_options
 from deepevent.errors import DeepEventError
 
 HELP = "write the points of runs as CSV, JSON or Parquet"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Where a spreadsheet sees a formula begin; the page goes by the same (`keep.js`)."""
 COLUMNS = ("run", "name", "metric", "rank", "step", "time", "value")
 
 
@@ -54,13 +56,18 @@ def _export(args: argparse.Namespace) -> None:
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(COLUMNS)
             for run, metric, steps, times, values in _series(remote, runs, args.metric):
-                head = (run["id"], run["name"], metric["name"], metric["rank"])
+                head = (run["id"], _cell(run["name"]), _cell(metric["name"]), metric["rank"])
                 writer.writerows(
                     (*head, step, repr(time), repr(value))
                     for step, time, value in zip(steps, times, values, strict=True)
                 )
         else:
             _write_json(remote, runs, args.metric, out)
+
+
+def _cell(text: str) -> str:
+    """A name as a spreadsheet may read it: an apostrophe keeps it from being run as a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _write_json(remote: Remote, runs: list[dict[str, Any]], wanted: list[str] | None, out: IO[str]) -> None:

@@ -174,7 +174,7 @@ def _boxes(boxes: object, where: str) -> int:
     if isinstance(boxes, list) and not boxes:
         return 0
     if isinstance(boxes, list) and isinstance(boxes[0], dict):  # with labels: [{"box": […], "label": …}]
-        return len(boxes)
+        boxes = [item.get("box") if isinstance(item, dict) else item for item in boxes]
     try:
         array = np.asarray(boxes, np.float64)
     except (TypeError, ValueError, OverflowError):

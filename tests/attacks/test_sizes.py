@@ -234,6 +234,9 @@ def test_boxes_are_numbers(operator: Any, box: Any) -> None:
     data = {"truth": [box], "stages": []}
     event = {"type": "media", "kind": "detections", "name": "x", "step": 0, "data": data}
     assert operator.events(event).status_code == 422
+    labelled = {"boxes": [{"box": [0, 0, 1, 1], "label": "a"}, {"box": box, "label": "b"}]}
+    image = {"type": "media", "kind": "image", "name": "x", "step": 0, "data": labelled}
+    assert operator.events(image).status_code == 422
 
 
 def test_boxes_end(operator: Any, new_run: Callable[..., str]) -> None:

@@ -109,6 +109,19 @@ def test_export_is_whole(server: Any) -> None:
     assert [int(row["step"]) for row in rows] == steps
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_an_exported_name_is_no_formula(server: Any, name: str) -> None:
+    """A name that a spreadsheet would run comes with an apostrophe in CSV, and as it is in JSON."""
+    run = deepevent.start(name=name, project="reading")
+    run.log({f"{name}x": 1.0})
+    assert run.flush(30)
+    run.finish()
+    row = next(csv.DictReader(io.StringIO(command("export", run.id))))
+    assert (row["name"], row["metric"]) == (f"'{name}", f"'{name}x")
+    exported = json.loads(command("export", run.id, "--format", "json"))["runs"][0]
+    assert (exported["name"], exported["metrics"][0]["name"]) == (name, f"{name}x")
+
+
 def test_export_to_parquet(two_runs: list[str], tmp_path: Path) -> None:
     """Parquet has all runs in one table, every value bit for bit."""
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
