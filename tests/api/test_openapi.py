@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
-from deepevent_web import routes
+import pytest
+
+from deepevent_web import openapi, routes, shapes
 from deepevent_web.app import NOUNS
 
 
@@ -24,6 +28,36 @@ def test_every_route_is_described(shared_server: Any) -> None:
         for operation in methods.values():
             assert operation["summary"] and operation["responses"]
             assert "default" in operation["responses"]
+            for status, said in operation["responses"].items():
+                assert said.get("content") or status in ("204", "304", "101"), (operation["summary"], status)
+
+
+def test_every_schema_is_closed_and_used(shared_server: Any) -> None:
+    """An object of the API has the fields that its schema names and no others; no schema lies about."""
+    document = shared_server.call("GET", "/api/v1/openapi.json").json()
+    text = json.dumps(document)
+    for name, schema in document["components"]["schemas"].items():
+        assert f'"#/components/schemas/{name}"' in text, name
+        assert name == "Problem" or schema["additionalProperties"] is False, name
+
+
+def test_the_api_page_in_docs_has_the_fields_of_the_description() -> None:
+    """`**Run** `{…}`` in docs/api.md names exactly the fields of the schema Run, and so on."""
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    schemas = openapi.document(routes.table(NOUNS).values())["components"]["schemas"]
+    told = dict(re.findall(r"^\*\*(\w+)\*\* `{(.*?)}`", text, re.MULTILINE))
+    assert {"Run", "Metric", "Media", "Job", "Sweep", "Trial", "Agent", "View"} <= set(told)
+    for name, fields in told.items():
+        flat = re.sub(r"{.*?}|\[.*?\]", "", fields)
+        names = {re.match(r"\w+", field.strip())[0] for field in flat.split(",") if ":" in field or field}  # type: ignore[index]
+        if name != "Dimension":  # one of two forms
+            assert names == set(schemas[name]["properties"]), name
+
+
+def test_a_type_without_a_schema_is_an_error() -> None:
+    """Whoever describes an answer with a type that no schema can say hears it at once."""
+    with pytest.raises(TypeError, match="no JSON schema"):
+        shapes.schema({"when": bytes}, {})
 
 
 def test_the_page_lists_every_route(shared_server: Any) -> None:
@@ -36,8 +70,6 @@ def test_the_page_lists_every_route(shared_server: Any) -> None:
 
 def test_the_api_page_in_docs_names_every_route() -> None:
     """docs/api.md mentions each path that the server answers."""
-    from pathlib import Path
-
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     for route in routes.table(NOUNS).values():
         if route.rule.startswith("/api/v1"):

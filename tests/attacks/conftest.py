@@ -149,8 +149,9 @@ def raw(wire: Callable[..., Wire], target: Any) -> Callable[..., tuple[int, byte
 class Client:
     """Somebody with a token, who calls the API."""
 
-    def __init__(self, server: Any, role: str) -> None:
+    def __init__(self, server: Any, role: str, described: Callable[..., None]) -> None:
         self.server = server
+        self.described = described
         self.token = server.token if role == "operator" else server.make_token(role)
         self.headers = {"Authorization": f"Bearer {self.token}"}
 
@@ -162,6 +163,7 @@ class Client:
         )
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
         assert "Traceback" not in answer.text
+        self.described(method, f"/api/v1{path}", answer)
         return answer
 
     def events(self, *events: dict[str, Any], key: str | None = None, **fields: Any) -> requests.Response:
@@ -171,12 +173,12 @@ class Client:
 
 
 @pytest.fixture(scope="session")
-def as_role(target: Any) -> Callable[[str], Client]:
+def as_role(target: Any, described: Callable[..., None]) -> Callable[[str], Client]:
     """Whoever has a token of a role."""
     known: dict[str, Client] = {}
 
     def find(role: str) -> Client:
-        return known.setdefault(role, known.get(role) or Client(target, role))
+        return known.setdefault(role, known.get(role) or Client(target, role, described))
 
     return find
 

@@ -146,3 +146,16 @@ def test_detections_of_an_image_without_windows_are_empty() -> None:
     logged = detections(found.stages, as_boxes([]), train=True)
     assert logged["truth"] == []
     assert logged["stages"][0]["boxes"] == []
+
+
+@pytest.mark.parametrize("shape", [(52, 44, 3), (12, 12, 3), (30, 61, 3)])
+def test_one_pass_over_a_level_is_window_by_window(
+    nets: tuple[Network, Network], shape: tuple[int, int, int]
+) -> None:
+    """Scanning gives every window the answer that it gets when it is cut out and judged by itself."""
+    detector, _ = nets
+    pixels = np.random.default_rng(9).integers(0, 256, shape).astype(np.uint8)
+    scanned = cascade.mapper(detector)(pixels)
+    for batch in (1, 7, 1000):
+        judged = cascade.windowed(cascade.classifier(detector), 12, detector.stride_px, batch)(pixels)
+        np.testing.assert_allclose(judged, scanned, rtol=1e-4, atol=1e-6)

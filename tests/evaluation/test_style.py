@@ -48,6 +48,22 @@ def test_outliers_and_false_alarms_do_not_bend_the_fit() -> None:
     assert style.stretch_x == pytest.approx(1.0, abs=0.02)
 
 
+def test_chance_pairs_with_much_smaller_faces_do_not_bend_the_fit() -> None:
+    """In a crowd some boxes of a low score lie across small faces; the good pairs alone tell the style."""
+    truth = faces(100)
+    size = truth[:, 2:] - truth[:, :2]
+    over_small = np.concatenate([truth[:, :2], truth[:, 2:] + 0.6 * size], axis=1)[:30] + 1000
+    annotated = np.concatenate([truth, truth[:30] + 1000])
+    boxes = np.concatenate([truth, over_small])
+    scenes = [
+        Scene(annotated[at : at + 1], NOTHING, Detections(boxes[at : at + 1], np.ones(1)))
+        for at in range(len(boxes))
+    ]
+    style = fit_style(scenes)
+    assert style.n_pairs == 130
+    np.testing.assert_allclose(style.apply(truth), truth, atol=0.05)
+
+
 def test_too_few_pairs_leave_the_boxes_alone() -> None:
     """A handful of faces tells no style."""
     truth = faces(3)

@@ -60,6 +60,8 @@ def test_the_cascade_that_ships_goes_on(division: Division, tmp_path: Path) -> N
             out=tmp_path / out,
             project="p",
             group=None,
+            loss="plain",
+            amp=False,
         )
         return Workshop(args, division, stop, n_windows=(300, 100))
 

@@ -1,5 +1,6 @@
 """Training: it learns, it goes on after a stop as if there had been none, it says what went wrong."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from deepevent.errors import CheckpointInvalid, NonFiniteLoss, SettingsError
+from deepevent.media import encode_figure
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data import crops
 from deepevent_trainer.data.batches import Batch
@@ -18,6 +20,7 @@ from deepevent_trainer.data.crops import Crops
 from deepevent_trainer.data.detection_crops import DetectionCrops
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.loop import Outcome, Schedule, train
+from deepevent_trainer.losses import Rule
 from deepevent_trainer.networks import Network, build_network
 from deepevent_trainer.samples import CascadeSamples, choose
 
@@ -30,12 +33,24 @@ class Recorder:
         self.steps: dict[int, dict[str, float]] = {}
         self.epochs: dict[int, dict[str, float]] = {}
         self.detections: list[tuple[str, dict[str, Any]]] = []
+        self.histograms: dict[str, np.ndarray] = {}
+        self.figures: dict[tuple[str, int | None], Any] = {}
 
     def log(self, metrics: dict[str, float], step: int | None = None, epoch: int | None = None) -> None:
         if epoch is not None:
             self.epochs[epoch] = {name: value for name, value in metrics.items() if name != "crops_per_s"}
         elif step is not None:
             self.steps[step] = metrics
+
+    def log_histogram(
+        self, name: str, values: Any, step: int | None = None, *, epoch: int | None = None
+    ) -> None:
+        self.histograms[name] = values
+
+    def log_figure(
+        self, name: str, figure: object, step: int | None = None, epoch: int | None = None
+    ) -> None:
+        self.figures[name, epoch] = figure
 
     def log_detections(
         self,
@@ -78,6 +93,8 @@ def fit(
     seed: int = 0,
     rate: float = 0.05,
     batch_norm: bool = True,
+    loss: Rule = "plain",
+    mixed_precision: bool = False,
     resume: bool = False,
 ) -> tuple[Network, Recorder, Outcome]:
     """Train as the command does, from the seed on."""
@@ -87,7 +104,7 @@ def fit(
     outcome = train(
         network,
         source,
-        Schedule(epochs, rate, seed=seed),
+        Schedule(epochs, rate, seed=seed, loss=loss, mixed_precision=mixed_precision),
         recorder,
         save_to=path,
         resume_from=checkpoint.load(path) if resume else None,
@@ -109,6 +126,40 @@ def test_det12_learns_a_handful_of_faces_by_heart(handful: tuple[Crops, Crops], 
     assert outcome.measures["val/accuracy"] >= 0.98
     assert recorder.epochs[12]["val/loss"] < recorder.epochs[1]["val/loss"]
     assert 0 < outcome.measures["val/threshold_at_99_recall"] < 1
+
+
+@pytest.mark.parametrize("loss", ["ohem", "focal"])
+def test_it_learns_by_hard_windows_too(handful: tuple[Crops, Crops], tmp_path: Path, loss: Rule) -> None:
+    """With either rule that favours hard windows the handful is learnt as well."""
+    _, _, outcome = fit(detection(handful, 1024), tmp_path / "det12.pt", epochs=4, loss=loss)
+    assert outcome.measures["val/accuracy"] >= 0.9
+
+
+def test_mixed_precision_learns_and_goes_on_bit_for_bit(handful: tuple[Crops, Crops], tmp_path: Path) -> None:
+    """Weights stay float32, figures near those of float32, and a resumed training equals a whole one."""
+    mixed, recorder, _ = fit(detection(handful), tmp_path / "a.pt", mixed_precision=True)
+    plain, full, _ = fit(detection(handful), tmp_path / "b.pt")
+    assert not same(mixed, plain)
+    assert {weight.dtype for weight in weights(mixed).values()} <= {torch.float32, torch.int64}
+    assert recorder.epochs[3]["val/loss"] == pytest.approx(full.epochs[3]["val/loss"], abs=0.1)
+    fit(detection(handful), tmp_path / "c.pt", mixed_precision=True, run=Recorder(11))
+    resumed, _, _ = fit(detection(handful), tmp_path / "c.pt", mixed_precision=True, resume=True)
+    assert same(mixed, resumed)
+
+
+def test_each_epoch_shows_curve_and_distributions(handful: tuple[Crops, Crops], tmp_path: Path) -> None:
+    """A ROC curve that the page can draw, scores of faces and background apart, and every layer's weights."""
+    network, recorder, outcome = fit(detection(handful), tmp_path / "a.pt", epochs=2)
+    data, mime = encode_figure(recorder.figures["val/roc", 2])
+    assert mime == "application/vnd.plotly.v1+json"
+    (curve,) = json.loads(data)["data"]
+    assert (curve["x"][0], curve["y"][0], curve["x"][-1], curve["y"][-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(curve["y"], curve["x"]) == pytest.approx(outcome.measures["val/roc_area"], abs=0.01)
+    shown = recorder.histograms
+    assert len(shown["val/face_scores"]) == len(handful[0])
+    assert shown["val/face_scores"].mean() > shown["val/background_scores"].mean()
+    layers = {f"weights/{name}" for name, weight in network.named_parameters() if weight.dim() > 1}
+    assert layers <= set(shown)
 
 
 def test_cal12_learns_to_move_windows_onto_their_faces(handful: tuple[Crops, Crops], tmp_path: Path) -> None:

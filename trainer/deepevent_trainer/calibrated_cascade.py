@@ -48,6 +48,7 @@ def pipeline(
     step_px: int | None = None,
     floor: float = calibration.CHANCE,
     batch_size: int = 256,
+    scans: bool = True,
     final: bool = True,
 ) -> Iterator[Candidates]:
     """Yield what is found on every image, in order.
@@ -60,6 +61,7 @@ def pipeline(
         step_px: between neighbouring windows of a scale; a multiple of the first net's own step.
         floor: calibration classes under it are dropped (see `calibration.average`).
         batch_size: windows that a net judges at a time.
+        scans: whether the first net judges a level in one pass, and not its windows in batches.
         final: whether the filter over all scales follows; without it the windows feed a further level.
 
     Raises:
@@ -67,10 +69,15 @@ def pipeline(
     """
     first = levels[0]
     network = first.detector
+    if scans:
+        answers = cascade.mapper(network)
+    else:
+        judge = cascade.classifier(network)
+        answers = cascade.windowed(judge, network.size_px, network.stride_px, batch_size)
     stream = cascade.scan_with(
         images,
         network.name,
-        _every(cascade.mapper(network), network.stride_px, step_px),
+        _every(answers, network.stride_px, step_px),
         network.size_px,
         step_px or network.stride_px,
         first.threshold,

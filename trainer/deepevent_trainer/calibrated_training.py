@@ -28,6 +28,7 @@ from deepevent_trainer.data.material import Material, gather
 from deepevent_trainer.data.mining import Find, joined, mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.split import Division
+from deepevent_trainer.distributed import ALONE, Group
 from deepevent_trainer.loop import Sample, Sampler, Schedule
 from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.net_training import RunLabels, TrainedNet, train_net
@@ -81,7 +82,11 @@ def smallest_face_px(size_px: int) -> float:
 
 
 def train_levels(
-    division: Division, settings: CascadeSettings, out: Path, stop: Callable[[], bool] = lambda: False
+    division: Division,
+    settings: CascadeSettings,
+    out: Path,
+    stop: Callable[[], bool] = lambda: False,
+    group: Group = ALONE,
 ) -> list[CascadeLevel]:
     """Train the six nets into `out` and return them with their thresholds.
 
@@ -100,7 +105,7 @@ def train_levels(
         check = end_when(stop, f"det{size_px} of {settings.recipe}", out)
         background = _detection_source(material, settings, levels, searched, check)
         show = _sampler(settings, levels, None, shown)
-        judge = _train(f"det{size_px}", settings, out, background, show, stop)
+        judge = _train(f"det{size_px}", settings, out, background, show, stop, group)
         name = judge.network.name
         if name not in thresholds:
             thresholds[name] = _threshold(judge, levels, judged, settings.min_face_px, check)
@@ -108,7 +113,8 @@ def train_levels(
             sys.stderr.write(f"{name}: accepts from {thresholds[name]:.4f} on\n")
         level = CascadeLevel(judge.network, thresholds[name])
         show = _sampler(settings, levels, level, shown)
-        mover = _train(f"cal{size_px}", settings, out, _calibration_source(material, settings), show, stop)
+        moved = _calibration_source(material, settings)
+        mover = _train(f"cal{size_px}", settings, out, moved, show, stop, group)
         levels.append(replace(level, calibrator=mover.network))
     return levels
 
@@ -191,6 +197,7 @@ def _train(
     make_source: Callable[[], Source],
     sampler: Sampler,
     stop: Callable[[], bool],
+    group: Group,
 ) -> TrainedNet:
     torch.manual_seed(settings.seed)
     network = build_network(name, settings.recipe, batch_norm=settings.batch_norm, colour=settings.colour)
@@ -213,7 +220,7 @@ def _train(
         config,
     )
     path = out / f"{name}.pt"
-    return train_net(network, make_source, schedule, labels, path, sampler=sampler, stop=stop)
+    return train_net(network, make_source, schedule, labels, path, sampler=sampler, stop=stop, group=group)
 
 
 def _sampler(

@@ -204,6 +204,24 @@ def mapper(network: Network) -> Mapper:
     return answers
 
 
+def windowed(judge: Classifier, size_px: int, stride_px: int, batch_size: int) -> Mapper:
+    """Return what `mapper` returns, each window cut out of the level and judged by itself.
+
+    This is how the first stage ran before it was one pass over a level: kept to measure what that gains.
+    """
+
+    def answers(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        windows = np.lib.stride_tricks.sliding_window_view(pixels, (size_px, size_px), axis=(0, 1))
+        windows = windows[::stride_px, ::stride_px]
+        n_rows, n_columns = windows.shape[:2]
+        crops = windows if pixels.ndim == 2 else np.moveaxis(windows, 2, -1)
+        crops = np.array(crops.reshape(-1, size_px, size_px, *pixels.shape[2:]))
+        judged = [judge(crops[at : at + batch_size]) for at in range(0, len(crops), batch_size)]
+        return np.concatenate(judged).T.reshape(-1, n_rows, n_columns)
+
+    return answers
+
+
 def classifier(network: Network) -> Classifier:
     """Return `network` as a function from crops `(N, S, S, 3)` uint8 to probabilities `(N, C)` float32."""
 

@@ -30,6 +30,7 @@ from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.mining import joined, mine
 from deepevent_trainer.data.photographs import Photograph
 from deepevent_trainer.data.split import Division, divide
+from deepevent_trainer.distributed import ALONE, Group
 from deepevent_trainer.loop import Sample, Sampler, Schedule
 from deepevent_trainer.net_training import RunLabels, train_net
 from deepevent_trainer.networks import Network, build_network
@@ -51,8 +52,12 @@ SMALLEST_FACE_PX = 18.0
 MIN_FACE_PX = 24.0
 
 
-def train_cascade(args: argparse.Namespace) -> int:
+def train_cascade(args: argparse.Namespace, group: Group = ALONE) -> int:
     """Train the nets of `args.recipe` in order; return the exit code.
+
+    Args:
+        args: of `deepevent train cascade`.
+        group: this process alone, with the device that it trains on.
 
     Raises:
         TrainingStopped: if somebody stopped it; called again, it goes on.
@@ -60,7 +65,7 @@ def train_cascade(args: argparse.Namespace) -> int:
     use_threads(args, default=1)
     division = divide(read_folder(args.data, args.positives_only, spare_covered=True), args.seed)
     with stop_on_signal() as stopped:
-        return train_nets(Workshop(args, division, stopped.is_set))
+        return train_nets(Workshop(args, division, stopped.is_set, group=group))
 
 
 def train_nets(work: Workshop) -> int:
@@ -99,12 +104,14 @@ class Workshop:
         division: of the photographs.
         stop: whether somebody wants it to stop.
         n_windows: of training and of validation, drawn at random, and as many mined before each round.
+        group: this process alone, with the device that it trains on.
     """
 
     args: argparse.Namespace
     division: Division
     stop: Callable[[], bool]
     n_windows: tuple[int, int] = (8_000, 2_000)
+    group: Group = ALONE
 
     def path(self, name: str) -> Path:
         """Return where the checkpoint of a net lies."""
@@ -199,17 +206,26 @@ def _train_net(work: Workshop, plan: Plan) -> None:
                 "epochs": epochs,
                 "learning_rate": rate,
                 "batch_size": args.batch_size,
+                "loss": args.loss,
                 "seed": args.seed,
             },
         )
         trained = train_net(
             deepcopy(network),  # what is mined with it is mined with it as it was
             windows.source,
-            Schedule(epochs, rate, weight_decay=args.weight_decay, seed=args.seed),
+            Schedule(
+                epochs,
+                rate,
+                weight_decay=args.weight_decay,
+                seed=args.seed,
+                loss=args.loss,
+                mixed_precision=args.amp,
+            ),
             labels,
             work.path(name) if number == len(shares) else work.path(f"{name}.round{number}"),
             sampler=sampler,
             stop=work.stop,
+            group=work.group,
         )
         network = trained.network
 

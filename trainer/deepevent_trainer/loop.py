@@ -18,15 +18,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from deepevent.errors import CheckpointInvalid, NonFiniteLoss, SettingsError
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data.batches import Source
 from deepevent_trainer.distributed import ALONE, Group
-from deepevent_trainer.losses import box_errors, box_overlaps, loss_of
-from deepevent_trainer.measures import calibration_measures, detection_measures
+from deepevent_trainer.losses import Rule, loss_of
 from deepevent_trainer.networks import Network
+from deepevent_trainer.validation import Judged, validate
 
 # An image of an epoch's sample: its name, its pixels and what the cascade so far finds on it.
 Sample = tuple[str, NDArray[np.uint8], dict[str, Any]]
@@ -51,6 +50,18 @@ class Run(Protocol):
         """Log boxes on an image."""
         ...
 
+    def log_histogram(
+        self, name: str, values: object, step: int | None = None, *, epoch: int | None = None
+    ) -> None:
+        """Log the distribution of many numbers."""
+        ...
+
+    def log_figure(
+        self, name: str, figure: object, step: int | None = None, epoch: int | None = None
+    ) -> None:
+        """Log a figure."""
+        ...
+
     @property
     def should_stop(self) -> bool:
         """Return whether somebody pressed Stop."""
@@ -67,6 +78,9 @@ class Schedule:
         momentum: of stochastic gradient descent, with Nesterov's look ahead.
         weight_decay: on weights of convolutions and dense layers only.
         seed: of weights, dropout, order and augmentation.
+        loss: which windows of a batch count, see `losses`.
+        mixed_precision: whether the net computes in bfloat16 where that is precise enough. Its range is that
+            of float32, so that no loss need be scaled.
     """
 
     epochs: int
@@ -74,6 +88,8 @@ class Schedule:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     seed: int = 0
+    loss: Rule = "plain"
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -87,6 +103,14 @@ class Schedule:
             problems.append(f"weight_decay must be >= 0, got {self.weight_decay!r}")
         if problems:
             raise SettingsError("; ".join(problems))
+
+    def identity(self) -> dict[str, Any]:
+        """Return it as a checkpoint keeps it: what older versions did not have is left out at its default."""
+        values = asdict(self)
+        for name in ("loss", "mixed_precision"):
+            if values[name] == getattr(Schedule, name):
+                del values[name]
+        return values
 
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -146,8 +170,8 @@ def train(
         network: fresh weights; with `resume_from` they are replaced by the checkpoint's.
         source: batches and validation set.
         schedule: how long and how fast.
-        run: where everything is logged: `step/loss` and `learning_rate` each step, `train/…` and `val/…` each
-        epoch.
+        run: where everything is logged: `step/loss` and `learning_rate` each step; `train/…` and `val/…`, the
+            ROC curve and histograms of scores and weights each epoch.
         save_to: the checkpoint file.
         sampler: gives sample photographs with what the net, of these measures, finds on them; once an epoch.
         stop: asked after every step, besides `run.should_stop`.
@@ -167,7 +191,7 @@ def train(
         nesterov=schedule.momentum > 0,
     )
     n_steps = group.n_steps(source)
-    identity: dict[str, Any] = {"schedule": asdict(schedule), "n_batches": n_steps}
+    identity: dict[str, Any] = {"schedule": schedule.identity(), "n_batches": n_steps}
     identity |= {"n_processes": group.size} if group.size > 1 else {}
     progress, measures = Progress(), dict[str, float]()
     if resume_from is None:
@@ -195,8 +219,10 @@ def train(
             rate = schedule.learning_rate_at(progress.step, n_steps)
             _set_rate(optimiser, rate)
             group.begin_step(schedule.seed, progress.step)
-            outputs = model(batch.pixels).flatten(1)
-            loss = loss_of(network.plan, outputs, batch)
+            with torch.autocast(group.device.type, torch.bfloat16, enabled=schedule.mixed_precision):
+                outputs = model(batch.pixels)
+            outputs = outputs.flatten(1).float()
+            loss = loss_of(network.plan, outputs, batch, schedule.loss)
             logits = outputs[:, : network.plan.n_classes]
             value = loss.item()
             if not math.isfinite(value):
@@ -213,23 +239,20 @@ def train(
                 save()
                 return Outcome("stopped", progress, measures)
 
-        seconds = time.perf_counter() - started
         progress = _summed(progress, group)
+        crops_per_s = (progress.n_crops - n_before) / max(time.perf_counter() - started, 1e-9)
         if not group.leads:
             progress = Progress(epoch=progress.epoch + 1, step=progress.step)
             continue
+        judged = validate(network, source)
         measures = {
             "train/loss": progress.loss_sum / max(1, progress.n_crops),
             "train/accuracy": progress.n_right / max(1, progress.n_crops),
-            **{f"val/{name}": value for name, value in validate(network, source).items()},
+            **{f"val/{name}": value for name, value in judged.measures.items()},
         }
-        rate_of_crops = {"crops_per_s": (progress.n_crops - n_before) / max(seconds, 1e-9)}
         progress = Progress(epoch=progress.epoch + 1, step=progress.step)
-        run.log(measures | rate_of_crops, step=progress.step - 1, epoch=progress.epoch)
-        if sampler is not None:
-            shown = network if group.device.type == "cpu" else deepcopy(network).cpu()
-            for name, image, found in sampler(shown.eval(), measures):
-                run.log_detections(name, image, found, step=progress.step - 1, epoch=progress.epoch)
+        run.log(measures | {"crops_per_s": crops_per_s}, step=progress.step - 1, epoch=progress.epoch)
+        _show(run, network, judged, progress, sampler, measures)
         save()
     return Outcome("completed", progress, measures)
 
@@ -240,35 +263,29 @@ def _summed(progress: Progress, group: Group) -> Progress:
     return replace(progress, loss_sum=loss_sum, n_right=int(n_right), n_crops=int(n_crops))
 
 
-def validate(network: Network, source: Source) -> dict[str, float]:
-    """Return loss and measures of `network` on the validation set, by name."""
-    network.eval()
-    logits: list[Tensor] = []
-    targets: list[Tensor] = []
-    errors: list[Tensor] = []
-    overlaps: list[NDArray[np.float64]] = []
-    with torch.inference_mode():
-        device = next(network.parameters()).device
-        for batch in source.validation():
-            outputs = network(batch.pixels.to(device)).flatten(1).cpu()
-            judged = batch.targets >= 0
-            logits.append(outputs[judged, : network.plan.n_classes])
-            targets.append(batch.targets[judged])
-            if batch.boxes is not None:
-                found = outputs[:, network.plan.n_classes :]
-                errors.append(box_errors(found, batch.boxes))
-                overlaps.append(box_overlaps(found, batch.boxes))
-        every_logit, every_target = torch.cat(logits), torch.cat(targets)
-        loss = nn.functional.cross_entropy(every_logit, every_target).item()
-        probabilities = torch.softmax(every_logit, dim=1).numpy()
-    if network.plan.task == "detection":
-        measures = detection_measures(probabilities, every_target.numpy())
-    else:
-        measures = calibration_measures(probabilities, every_target.numpy(), network.size_px)
-    if errors:
-        measures["box_error"] = float(torch.cat(errors).mean())
-        measures["iou_of_box"] = float(np.concatenate(overlaps).mean())
-    return {"loss": loss, **measures}
+def _show(
+    run: Run,
+    network: Network,
+    judged: Judged,
+    progress: Progress,
+    sampler: Sampler | None,
+    measures: dict[str, float],
+) -> None:
+    """Log what an epoch's figures were made of, and sample photographs."""
+    step, epoch = progress.step - 1, progress.epoch
+    for name, values in judged.distributions.items():
+        if len(values):
+            run.log_histogram(f"val/{name}", values, step=step, epoch=epoch)
+    for name, weights in network.named_parameters():
+        if weights.dim() > 1:
+            run.log_histogram(f"weights/{name}", weights.detach().cpu().numpy(), step=step, epoch=epoch)
+    if judged.roc is not None:
+        run.log_figure("val/roc", judged.roc.figure(), step=step, epoch=epoch)
+    if sampler is not None:
+        on_cpu = next(network.parameters()).device.type == "cpu"
+        shown = network if on_cpu else deepcopy(network).cpu()
+        for name, image, found in sampler(shown.eval(), measures):
+            run.log_detections(name, image, found, step=step, epoch=epoch)
 
 
 def _weight_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import deepevent
 from deepevent.errors import TrainingStopped
 from deepevent_trainer import checkpoint
 from deepevent_trainer.data.batches import Source
+from deepevent_trainer.distributed import ALONE, Group
 from deepevent_trainer.loop import Progress, Sampler, Schedule, train
 from deepevent_trainer.networks import Network
 
@@ -56,6 +57,7 @@ def train_net(
     *,
     sampler: Sampler | None = None,
     stop: Callable[[], bool] = lambda: False,
+    group: Group = ALONE,
 ) -> TrainedNet:
     """Train `network` to the end of `schedule`, or take what `save_to` already has.
 
@@ -67,6 +69,7 @@ def train_net(
         save_to: the checkpoint.
         sampler: as `loop.train` takes it.
         stop: asked after every step, besides `run.should_stop`.
+        group: this process alone, with the device that it trains on; the net comes back to the processor.
 
     Raises:
         TrainingStopped: if somebody stopped it; the checkpoint is there to go on from.
@@ -99,6 +102,7 @@ def train_net(
             stop=stop,
             resume_from=state,
             note={"run": run.id},
+            group=group,
         )
         run.summary.update(outcome.measures)
         run.finish(outcome.status)
@@ -106,4 +110,4 @@ def train_net(
         raise TrainingStopped(labels.name, str(save_to))
     told = ", ".join(f"{name} {value:.4g}" for name, value in outcome.measures.items() if "val/" in name)
     sys.stderr.write(f"{labels.name}: {told}\n")
-    return TrainedNet(network.eval(), outcome.measures, run.id)
+    return TrainedNet(network.cpu().eval(), outcome.measures, run.id)

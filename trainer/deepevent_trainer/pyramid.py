@@ -7,7 +7,6 @@ every `step_px` pixels, the first at the top-left corner, and only whole ones (L
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -79,7 +78,7 @@ def levels(
         if min(w, h) < size_px:
             return
         # Averaging by area reads the whole source: a coarse level is made of the image halved before.
-        while min(source.shape[1] / w, source.shape[0] / h) >= _HALVE_FROM:
+        while min(source.shape[1] / w, source.shape[0] / h) >= _HALVE_LEVELS_FROM:
             source = _half(source)
         # Area averaging on the way down; it degrades to nearest on the way up.
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -95,8 +94,9 @@ def window_corners(height: int, width: int, size_px: int, step_px: int = STEP_PX
     return np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.int64)
 
 
-# From this many image pixels per crop pixel on, a crop is cut from the image halved as often as that takes.
-_HALVE_FROM = 4.0
+# From this many image pixels per pixel of a level or crop on, it is made of the image halved as often as that
+# takes: averaging reads a quarter as much each time. Levels are few, crops are what a detection waits for.
+_HALVE_LEVELS_FROM, _HALVE_CROPS_FROM = 4.0, 2.0
 
 
 def crop_windows(image: NDArray[np.uint8], boxes: NDArray[np.floating], size_px: int) -> NDArray[np.uint8]:
@@ -106,24 +106,29 @@ def crop_windows(image: NDArray[np.uint8], boxes: NDArray[np.floating], size_px:
     pixel.
     """
     crops = np.zeros((len(boxes), size_px, size_px, *image.shape[2:]), dtype=np.uint8)
+    if not len(boxes):
+        return crops
+    corners = boxes[:, :2].astype(np.float64)
+    sides = np.maximum(boxes[:, 2:] - corners, 1.0)
+    wanted = np.floor(np.log2(sides.min(axis=1) / size_px / _HALVE_CROPS_FROM)) + 1
     halved = [image]
-    for crop, (x1, y1, x2, y2) in zip(crops, boxes.astype(np.float64).tolist(), strict=True):
-        width, height = max(x2 - x1, 1.0), max(y2 - y1, 1.0)
-        times = max(0, math.floor(math.log2(min(width, height) / size_px / _HALVE_FROM)) + 1)
-        while len(halved) <= times and min(halved[-1].shape[:2]) > 1:
-            halved.append(_half(halved[-1]))
-        source = halved[min(times, len(halved) - 1)]
-        scale_x, scale_y = source.shape[1] / image.shape[1], source.shape[0] / image.shape[0]
-        # At most one pixel of the source between two samples, then an average over whole samples.
-        samples = max(1, math.ceil(max(width * scale_x, height * scale_y) / size_px - 0.01))
-        side = size_px * samples
-        step_x, step_y = width * scale_x / side, height * scale_y / side
-        matrix = np.array(
-            [[step_x, 0, x1 * scale_x + step_x / 2 - 0.5], [0, step_y, y1 * scale_y + step_y / 2 - 0.5]]
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        fine = cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        if samples == 1:
+    while len(halved) <= wanted.max() and min(halved[-1].shape[:2]) > 1:
+        halved.append(_half(halved[-1]))
+    times = np.clip(wanted, 0, len(halved) - 1).astype(np.int64)
+    scale = np.array([(one.shape[1] / image.shape[1], one.shape[0] / image.shape[0]) for one in halved])[
+        times
+    ]
+    # At most one pixel of the source between two samples, then an average over whole samples.
+    samples = np.maximum(1, np.ceil((sides * scale).max(axis=1) / size_px - 0.01)).astype(np.int64)
+    steps = sides * scale / (size_px * samples)[:, None]
+    matrices = np.zeros((len(boxes), 2, 3))
+    matrices[:, 0, 0], matrices[:, 1, 1] = steps.T
+    matrices[:, :, 2] = corners * scale + steps / 2 - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for crop, matrix, time, n in zip(crops, matrices, times.tolist(), samples.tolist(), strict=True):
+        size = (size_px * n, size_px * n)
+        fine = cv2.warpAffine(halved[time], matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if n == 1:
             crop[:] = fine
         else:
             cv2.resize(fine, (size_px, size_px), dst=crop, interpolation=cv2.INTER_AREA)

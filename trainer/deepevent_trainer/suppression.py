@@ -59,10 +59,10 @@ def suppress(
         if ranked_groups is not None:
             kills &= ranked_groups[rows, None] == ranked_groups[None, later]
         kills &= rows[:, None] < later[None, :]
-        position = np.searchsorted(later, rows)
         living = np.ones(len(later), dtype=bool)
-        for row, here in zip(kills, position, strict=True):
+        busy = np.flatnonzero(kills.any(axis=1))
+        for index, here in zip(busy.tolist(), np.searchsorted(later, rows[busy]).tolist(), strict=True):
             if living[here]:
-                living &= ~row
+                living &= ~kills[index]
         alive[later[~living]] = False
     return order[alive]

@@ -27,6 +27,7 @@ from deepevent_trainer.data.material import Material, gather
 from deepevent_trainer.data.split import divide
 from deepevent_trainer.distributed import Group, joined
 from deepevent_trainer.loop import Outcome, Schedule, train
+from deepevent_trainer.losses import RULES
 from deepevent_trainer.measures import first_stage_threshold
 from deepevent_trainer.networks import RECIPES, Network, build_network, describe, plan_of
 from deepevent_trainer.own_runs import runs_of_their_own
@@ -72,6 +73,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="at least so many, small sets repeat (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument(
+        "--loss",
+        choices=RULES,
+        default="plain",
+        help="all windows of a batch, its hardest 70 %% (ohem), or the unsure ones (focal) (%(default)s)",
+    )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="article", help="(%(default)s)")
     parser.add_argument("--batch-norm", action="store_true", help="normalise each convolution per batch")
     parser.add_argument(
@@ -88,6 +95,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="where it computes (%(default)s)"
     )
+    parser.add_argument("--amp", action="store_true", help="mixed precision; with --device cuda")
     parser.add_argument(
         "--describe", action="store_true", help="print the net's layers, parameters and FLOPs, and stop"
     )
@@ -113,7 +121,7 @@ def execute(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace, group: Group) -> int:
     """Train one net, together with the other processes of the group."""
     use_threads(args)
-    schedule = Schedule(args.epochs, args.learning_rate, weight_decay=args.weight_decay, seed=args.seed)
+    schedule = _schedule(args)
     save_to = args.out / f"{args.net}.pt"
     resumed = checkpoint.load(save_to) if args.resume else None
     photographs = photographs_of(args)
@@ -139,6 +147,7 @@ def _train(args: argparse.Namespace, group: Group) -> int:
         "learning_rate": args.learning_rate,
         "momentum": schedule.momentum,
         "weight_decay": args.weight_decay,
+        "loss": args.loss,
         "seed": args.seed,
         "data": "bundled" if args.data is None else args.data.resolve().name,
         **material.counts(),
@@ -191,7 +200,9 @@ def _cascade(args: argparse.Namespace) -> int:
         return _calibrated(args)
     if args.data is None:
         raise SettingsError("train cascade needs --data DIR with annotated photographs")
-    return train_cascade(args)
+    _schedule(args)  # what cannot be used is told before photographs are read
+    with joined(args.device) as group:
+        return train_cascade(args, group)
 
 
 def _calibrated(args: argparse.Namespace) -> int:
@@ -202,10 +213,9 @@ def _calibrated(args: argparse.Namespace) -> int:
     colour = args.colour
     if colour == "auto":
         colour = gather(division, SIZES_PX[0], args.seed, args.min_face).colour
-    schedule = Schedule(args.epochs, args.learning_rate, weight_decay=args.weight_decay, seed=args.seed)
     settings = CascadeSettings(
         recipe=args.recipe,
-        schedules=dict.fromkeys(SIZES_PX, schedule),
+        schedules=dict.fromkeys(SIZES_PX, _schedule(args)),
         crops_per_epoch=dict.fromkeys(SIZES_PX, args.crops_per_epoch),
         batch_size=args.batch_size,
         batch_norm=args.batch_norm,
@@ -216,10 +226,28 @@ def _calibrated(args: argparse.Namespace) -> int:
         project=args.project,
         group=args.group,
     )
-    with stop_on_signal() as stopped:
-        levels = train_levels(division, settings, args.out, stopped.is_set)
+    with joined(args.device) as group, stop_on_signal() as stopped:
+        levels = train_levels(division, settings, args.out, stopped.is_set, group)
     _say(f"{args.recipe}: {len(levels)} levels trained, checkpoints and thresholds in {args.out}")
     return 0
+
+
+def _schedule(args: argparse.Namespace) -> Schedule:
+    """Return how a net is trained.
+
+    Raises:
+        SettingsError: if a value cannot be used, or the device has no mixed precision.
+    """
+    if args.amp and not (args.device == "cuda" and torch.cuda.is_bf16_supported()):
+        raise SettingsError("--amp needs --device cuda and a GPU that computes in bfloat16")
+    return Schedule(
+        args.epochs,
+        args.learning_rate,
+        weight_decay=args.weight_decay,
+        seed=args.seed,
+        loss=args.loss,
+        mixed_precision=args.amp,
+    )
 
 
 def _source(network: Network, material: Material, args: argparse.Namespace) -> Source:

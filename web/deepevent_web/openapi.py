@@ -10,19 +10,22 @@ from typing import Any
 from markupsafe import escape
 
 from deepevent_web.problems import CONTENT_TYPE
-from deepevent_web.routes import Route
+from deepevent_web.routes import Answer, Route
+from deepevent_web.shapes import REFERENCE, schema
 
+ERROR_FROM = 400
+PROBLEM = {CONTENT_TYPE: {"schema": {"$ref": f"{REFERENCE}Problem"}}}
 _PARAMETER = re.compile(r"<(?:[a-z]+:)?([a-z0-9_]+)>")
 
 
 def document(routes: Iterable[Route], base_path: str = "") -> dict[str, Any]:
     """The description of all documented routes, which lie below `base_path`."""
     paths: dict[str, dict[str, Any]] = {}
+    named: dict[str, Any] = {}
     for route in routes:
         if route.documented:
-            paths.setdefault(_PARAMETER.sub(r"{\1}", route.rule), {})[route.method.lower()] = _operation(
-                route
-            )
+            path = paths.setdefault(_PARAMETER.sub(r"{\1}", route.rule), {})
+            path[route.method.lower()] = _operation(route, named)
     return {
         "openapi": "3.1.0",
         "info": {"title": "DeepEvent", "version": _version(), "summary": "Live monitor and training server"},
@@ -33,7 +36,8 @@ def document(routes: Iterable[Route], base_path: str = "") -> dict[str, Any]:
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "deepevent_session"},
             },
-            "schemas": {
+            "schemas": named
+            | {
                 "Problem": {
                     "type": "object",
                     "required": ["type", "title", "status", "detail"],
@@ -63,7 +67,7 @@ def page(routes: Iterable[Route], base_path: str = "") -> str:
         f"<tr><td><code>{escape(route.method)}</code></td><td><code>{escape(route.rule)}</code></td>"
         f"<td>{escape(_who(route))}</td><td>{escape(route.summary)}"
         + "".join(f"<br><small><code>{escape(n)}</code>: {escape(t)}</small>" for n, t in route.query.items())
-        + "".join(f"<br><small>{status}: {escape(text)}</small>" for status, text in route.answers.items())
+        + "".join(f"<br><small>{status}: {escape(text)}</small>" for status, text in _said(route))
         + "</td></tr>"
         for route in routes
         if route.documented
@@ -76,7 +80,27 @@ def page(routes: Iterable[Route], base_path: str = "") -> str:
     )
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _said(route: Route) -> list[tuple[int, str]]:
+    answers = route.answers.items()
+    return [(status, said.text if isinstance(said, Answer) else said) for status, said in answers]
+
+
+def _answers(route: Route, named: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for status, text in _said(route):
+        found[str(status)] = {"description": text}
+        said = route.answers[status]
+        if isinstance(said, Answer):
+            found[str(status)]["content"] = {
+                content_type: {} if shape is None else {"schema": schema(shape, named)}
+                for content_type, shape in said.contents.items()
+            }
+        elif status >= ERROR_FROM:
+            found[str(status)] |= {"content": PROBLEM}
+    return found
+
+
+def _operation(route: Route, named: dict[str, Any]) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.rule)
@@ -85,18 +109,13 @@ def _operation(route: Route) -> dict[str, Any]:
         {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
         for name, text in route.query.items()
     ]
-    problem = {
-        "description": "a problem",
-        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
     operation: dict[str, Any] = {
         "operationId": route.endpoint.replace(".", "_"),
         "summary": route.summary,
         "description": f"Who may call: {_who(route)}.",
         "tags": [route.endpoint.partition(".")[0]],
         "parameters": parameters,
-        "responses": {str(status): {"description": text} for status, text in route.answers.items()}
-        | {"default": problem},
+        "responses": _answers(route, named) | {"default": {"description": "a problem", "content": PROBLEM}},
         "security": [] if route.role == "public" else [{"token": []}, {"session": []}],
     }
     if route.body is not None:

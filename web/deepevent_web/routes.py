@@ -22,6 +22,8 @@ Role = Literal["public", "page", "any", "viewer", "logger", "agent", "operator"]
 
 API = "/api/v1"
 JSON_LIMIT_BYTES = LIMITS.json_bytes
+WITH_A_BODY = (200, 201, 202, 206)
+PROBLEM_FROM = 300
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,24 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a request that succeeds is answered with: in words, and as content types with their shapes.
+
+    A shape is a type of `answers`, or the fields of an object by name; None: bytes or text without one.
+    """
+
+    text: str
+    shape: Any = None
+    content_type: str = "application/json"
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """Shapes by content type."""
+        return {self.content_type: self.shape, **self.others}
+
+
+@dataclass(frozen=True)
 class Route:
     """One method of one path."""
 
@@ -46,7 +66,7 @@ class Route:
     summary: str
     body: Body | None = None
     query: Mapping[str, str] = field(default_factory=dict)
-    answers: Mapping[int, str] = field(default_factory=lambda: {200: "as docs/api.md describes"})
+    answers: Mapping[int, str | Answer] = field(default_factory=dict)
     adds: bool = False
     """True where events come in: refused with 503 while the server stops."""
 
@@ -77,7 +97,7 @@ class Noun:
         summary: str,
         body: Body | None = None,
         query: Mapping[str, str] | None = None,
-        answers: Mapping[int, str] | None = None,
+        answers: Mapping[int, str | Answer] | None = None,
         adds: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register a handler under `prefix + path`."""
@@ -97,7 +117,7 @@ class Noun:
                     summary=summary,
                     body=body,
                     query=query or {},
-                    answers=answers or {200: "as docs/api.md describes"},
+                    answers=answers or {},
                     adds=adds,
                 )
             )
@@ -120,11 +140,17 @@ def table(nouns: Iterable[Noun]) -> dict[str, Route]:
 
 
 def check(app: Flask, routes: Mapping[str, Route]) -> None:
-    """Refuse to start when Flask knows a rule that the table does not.
+    """Refuse to start when Flask knows a rule that the table does not, or an answer has no description.
 
     Raises:
-        RuntimeError: such a rule exists.
+        RuntimeError: such a rule exists, or a part of the API that does not say what it answers.
     """
+    for route in routes.values():
+        told = {status: said for status, said in route.answers.items() if status in WITH_A_BODY}
+        if route.documented and not all(isinstance(said, Answer) for said in told.values()):
+            raise RuntimeError(f"{route.method} {route.rule} does not say what shape its answer has")
+        if route.documented and not any(status < PROBLEM_FROM for status in route.answers):
+            raise RuntimeError(f"{route.method} {route.rule} does not say how it answers when all is well")
     for rule in app.url_map.iter_rules():
         if rule.endpoint not in routes:
             raise RuntimeError(

@@ -71,10 +71,12 @@ class Questioned:
         scale_step: float = SCALE_STEP,
         step_px: int | None = None,
         batch_size: int = 256,
+        scans: bool = True,
     ) -> Row:
         """Run `levels` over all photographs and return what comes out."""
         config = {"levels": len(levels), "scale_step": scale_step, "step_px": step_px or 4}
         config |= {"calibrated": levels[0].calibrator is not None, "batch_size": batch_size}
+        config |= {} if scans else {"scans": False}
         run = deepevent.start(
             name=f"{experiment}: {label}",
             project=self.project,
@@ -93,6 +95,7 @@ class Questioned:
                     scale_step=scale_step,
                     step_px=step_px,
                     batch_size=batch_size,
+                    scans=scans,
                 )
             )
             seconds = time.process_time() - started
@@ -150,8 +153,9 @@ def ask_steps(asked: Questioned) -> Iterator[Row]:
 
 
 def ask_batch_sizes(asked: Questioned) -> Iterator[Row]:
-    """Yield sizes of the batches between the stages; 1 is window by window."""
+    """Yield window by window, at the first net too, and sizes of the batches between the stages."""
     some = replace(asked, photographs=asked.photographs[: max(1, len(asked.photographs) // 5)])
+    yield some.ask("batch-size", "window by window", asked.levels, batch_size=1, scans=False)
     for batch_size in BATCH_SIZES:
         yield some.ask("batch-size", f"batches of {batch_size}", asked.levels, batch_size=batch_size)
 

@@ -16,9 +16,10 @@ from deepevent.errors import AgentNotFound, RecipeInvalid
 from deepevent.recipes import Recipe, parse_recipe
 from deepevent.store import access, agents, leases
 from deepevent.store.leases import Free
+from deepevent_web.answers import Agent, Job
 from deepevent_web.fields import Fields, json_body
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer, empty
 from deepevent_web.services import principal, services
 
@@ -45,7 +46,13 @@ def speaks_for(agent: str) -> None:
         raise Problem(403, "this agent was registered with another token")
 
 
-@noun.route("GET", "/agents", role="viewer", summary="List agents", answers={200: "{agents: [Agent]}"})
+@noun.route(
+    "GET",
+    "/agents",
+    role="viewer",
+    summary="List agents",
+    answers={200: Answer("the agents", {"agents": list[Agent]})},
+)
 def index() -> Response:
     """List agents."""
     return answer({"agents": agents.list_agents(services().db)})
@@ -57,7 +64,7 @@ def index() -> Response:
     role="agent",
     summary="An agent registers, with what it can hold and the recipes it offers",
     body=Body(limit_bytes=4 * 1024 * 1024),
-    answers={201: "{agent: Agent, lease_s}"},
+    answers={201: Answer("the Agent with its id", {"agent": Agent, "lease_s": float})},
 )
 def register() -> Response:
     """Take an agent in."""
@@ -110,7 +117,7 @@ def _release(agent: str, reason: str) -> None:
     role="operator",
     summary="Let an agent take no new jobs, or take them again",
     body=Body(limit_bytes=1024),
-    answers={200: "the Agent"},
+    answers={200: Answer("the Agent", Agent)},
 )
 def drain(agent: str) -> Response:
     """Drain an agent."""
@@ -126,7 +133,11 @@ def drain(agent: str) -> Response:
     role="agent",
     summary="An agent asks for a job, and waits for one up to `wait_s`",
     body=Body(limit_bytes=4096),
-    answers={200: "{job, fence, lease_s, token}", 204: "there is none now", 404: "register again"},
+    answers={
+        200: Answer("a job", {"job": Job, "fence": int, "lease_s": float, "token": str}),
+        204: "there is none now",
+        404: "register again",
+    },
 )
 def claim(agent: str) -> Response:
     """Give a job."""

@@ -6,9 +6,10 @@ from flask import Response
 
 from deepevent.store import alerts, webhooks
 from deepevent.store.events import ALERT_LEVELS
+from deepevent_web.answers import AlertRule, NamedAlert, Webhook
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.problems import not_found
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer, empty
 from deepevent_web.services import principal, services
 
@@ -22,7 +23,7 @@ BODY = Body(limit_bytes=16 * 1024)
     "/alerts",
     role="viewer",
     summary="The newest alerts of all runs; ?before= reads on",
-    answers={200: "{alerts}, each with run, run_name and project"},
+    answers={200: Answer("the alerts", {"alerts": list[NamedAlert]})},
 )
 def newest() -> Response:
     """List alerts."""
@@ -33,7 +34,13 @@ def newest() -> Response:
     return answer({"alerts": alerts.list_newest(services().db, limit, before or None)})
 
 
-@noun.route("GET", "/alert-rules", role="viewer", summary="List the alert rules", answers={200: "{rules}"})
+@noun.route(
+    "GET",
+    "/alert-rules",
+    role="viewer",
+    summary="List the alert rules",
+    answers={200: Answer("the rules", {"rules": list[AlertRule]})},
+)
 def rules() -> Response:
     """List rules."""
     return answer({"rules": alerts.list_rules(services().db)})
@@ -45,7 +52,7 @@ def rules() -> Response:
     role="operator",
     summary="Ask to be told of runs, from now on and once a run",
     body=BODY,
-    answers={201: "the rule", 422: "something is missing, or there are too many rules"},
+    answers={201: Answer("the rule", AlertRule), 422: "something is missing, or there are too many rules"},
 )
 def create_rule() -> Response:
     """Make a rule."""
@@ -81,7 +88,7 @@ def delete_rule(rule: str) -> Response:
     "/webhooks",
     role="operator",
     summary="List the webhooks, each with its last delivery",
-    answers={200: "{webhooks}, without their secrets"},
+    answers={200: Answer("the webhooks, without their secrets", {"webhooks": list[Webhook]})},
 )
 def hooks() -> Response:
     """List webhooks."""
@@ -94,7 +101,10 @@ def hooks() -> Response:
     role="operator",
     summary="Send alerts to an address, signed",
     body=BODY,
-    answers={201: "the webhook with its secret, shown this once", 422: "not an address, or too many"},
+    answers={
+        201: Answer("the webhook with its secret, shown this once", Webhook),
+        422: "not an address, or too many",
+    },
 )
 def create_webhook() -> Response:
     """Make a webhook."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Response
 
 from deepevent.store import audit
+from deepevent_web.answers import Entry
 from deepevent_web.fields import Query
 from deepevent_web.limits import LIMITS
-from deepevent_web.routes import Noun
+from deepevent_web.routes import Answer, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
@@ -20,7 +21,7 @@ noun = Noun("audit")
     role="operator",
     summary="Who changed what: deletions, jobs, tokens, sign-ins, and refused changes, the newest first",
     query={"limit": "1 to 200", "before": "`next` of the page before"},
-    answers={200: "{entries, next}"},
+    answers={200: Answer("a page", {"entries": list[Entry], "next": int | None})},
 )
 def index() -> Response:
     """List entries."""

@@ -8,10 +8,11 @@ from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 from deepevent_web import images
+from deepevent_web.answers import Sha256
 from deepevent_web.fields import SHA256, Query
 from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
@@ -28,7 +29,11 @@ SAFE_TYPES = (images.PNG, images.JPEG, images.WEBP, images.GIF)
     body=Body(
         "application/octet-stream", LIMITS.blob_bytes, {"type": "string", "format": "binary"}, streamed=True
     ),
-    answers={201: "stored", 200: "it was there", 422: "the content has another hash"},
+    answers={
+        201: Answer("stored", {"sha256": Sha256}),
+        200: Answer("it was there", {"sha256": Sha256}),
+        422: "the content has another hash",
+    },
     adds=True,
 )
 def put(sha256: str) -> Response:
@@ -50,8 +55,12 @@ def put(sha256: str) -> Response:
         "name": "what a browser calls the attachment",
     },
     answers={
-        200: "the file",
-        206: "the part of it that a Range header named",
+        200: Answer("the file", content_type="application/octet-stream", others=dict.fromkeys(SAFE_TYPES)),
+        206: Answer(
+            "the part of it that a Range header named",
+            content_type="application/octet-stream",
+            others=dict.fromkeys(SAFE_TYPES),
+        ),
         304: "the caller has it",
         416: "no such part",
         422: "it is no image of this type, or one that is too large to be shown",

@@ -9,9 +9,10 @@ from flask import Response, request
 
 from deepevent.store import curves
 from deepevent.store.smoothing import ROLLING_LIMIT
+from deepevent_web.answers import Curve
 from deepevent_web.fields import ULID, Fields, Query, json_body
 from deepevent_web.limits import LIMITS
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer, dumps
 from deepevent_web.services import services
 
@@ -30,7 +31,13 @@ BINARY = "application/octet-stream"
     role="viewer",
     summary="Curves of many runs and metrics, thinned to what a screen can show",
     body=Body(),
-    answers={200: "{revision, curves}; with Accept: application/octet-stream, columns of float64"},
+    answers={
+        200: Answer(
+            "the curves; with Accept: application/octet-stream, columns of float64",
+            {"revision": int, "curves": list[Curve]},
+            others={BINARY: None},
+        )
+    },
 )
 def read() -> Response:
     """Read curves."""
@@ -67,7 +74,7 @@ def read() -> Response:
         "limit": f"1 to {MAX_POINTS}",
     },
     answers={
-        200: "binary: a header and the columns step (int64), time and value (float64)",
+        200: Answer("a header and the columns step (int64), time and value (float64)", content_type=BINARY),
         404: "no such metric",
     },
 )

@@ -21,11 +21,12 @@ from deepevent.errors import SequenceGap
 from deepevent.ids import new_id
 from deepevent.jsontext import dumps
 from deepevent.store import runs
+from deepevent_web.answers import Id, Whole
 from deepevent_web.api.ingest import submit
 from deepevent_web.fields import ULID, Fields, json_body
 from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
@@ -56,7 +57,10 @@ _NOTHING = {"type": "summary", "values": {}}
             },
         },
     ),
-    answers={200: "{run, acknowledged}", 409: "a gap: send again from event `expected`"},
+    answers={
+        200: Answer("durable", {"run": Id, "acknowledged": Whole, "should_stop": bool}),
+        409: "a gap: send again from event `expected`",
+    },
     adds=True,
 )
 def add() -> Response:

@@ -8,8 +8,9 @@ from flask import Response, request
 
 from deepevent import wire
 from deepevent.errors import StoreBusy, StoreOverloaded
+from deepevent_web.answers import Whole
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import principal, services
 
@@ -50,7 +51,7 @@ def submit(batch: wire.Batch) -> tuple[int, bool]:
     summary="Take a batch of journal records (docs/formats.md, section 2)",
     body=Body(wire.CONTENT_TYPE, BATCH_LIMIT_BYTES, {"type": "string", "format": "binary"}),
     answers={
-        200: "{acknowledged, should_stop, time}, after the durable commit",
+        200: Answer("durable", {"acknowledged": Whole, "should_stop": bool, "time": float}),
         404: "the run was deleted",
         409: "a gap: send again from `expected`",
         422: "the batch can never be accepted",

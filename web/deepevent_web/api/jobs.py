@@ -14,11 +14,12 @@ from flask import Response
 from deepevent.errors import ParametersInvalid
 from deepevent.recipes import Recipe, Resources, check_parameters
 from deepevent.store import agents, audit, jobs, leases
+from deepevent_web.answers import Job, Offer, WholeJob
 from deepevent_web.api.agents import speaks_for
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import principal, services
 
@@ -46,7 +47,7 @@ EMPTY = Body(limit_bytes=1024, optional=True)
         "limit": "1 to 200",
         "before": "`next` of the page before",
     },
-    answers={200: "{jobs, next, paused, revision}"},
+    answers={200: Answer("a page", {"jobs": list[Job], "next": int | None, "paused": bool, "revision": int})},
 )
 def index() -> Response:
     """List jobs."""
@@ -69,7 +70,7 @@ def index() -> Response:
     role="operator",
     summary="Queue a job: of a recipe, or a free command",
     body=BODY,
-    answers={201: "the Job", 422: "no such recipe, or parameters that do not fit it"},
+    answers={201: Answer("the Job", Job), 422: "no such recipe, or parameters that do not fit it"},
     adds=True,
 )
 def create() -> Response:
@@ -138,7 +139,7 @@ def _check(recipe: Recipe, parameters: dict[str, Any]) -> dict[str, Any]:
     "/jobs/<job>",
     role="viewer",
     summary="Show a job with its attempts and what was done to it",
-    answers={200: "the Job with `attempts` and `history`"},
+    answers={200: Answer("the Job with its attempts and history", WholeJob)},
 )
 def show(job: str) -> Response:
     """Show a job."""
@@ -148,7 +149,14 @@ def show(job: str) -> Response:
     )
 
 
-@noun.route("PATCH", "/jobs/<job>", role="operator", summary="Change a job's priority", body=SMALL)
+@noun.route(
+    "PATCH",
+    "/jobs/<job>",
+    role="operator",
+    summary="Change a job's priority",
+    body=SMALL,
+    answers={200: Answer("the Job", Job)},
+)
 def update(job: str) -> Response:
     """Change a job's priority."""
     fields = Fields(json_body())
@@ -163,7 +171,7 @@ def update(job: str) -> Response:
     role="operator",
     summary="Stop a job: at once while it waits, else by its agent",
     body=EMPTY,
-    answers={202: "the Job"},
+    answers={202: Answer("the Job", Job)},
 )
 def stop(job: str) -> Response:
     """Stop a job."""
@@ -176,7 +184,7 @@ def stop(job: str) -> Response:
     role="operator",
     summary="Queue an ended job again, in the same run",
     body=EMPTY,
-    answers={202: "the Job", 409: "it has not ended"},
+    answers={202: Answer("the Job", Job), 409: "it has not ended"},
 )
 def requeue(job: str) -> Response:
     """Queue a job again."""
@@ -189,7 +197,7 @@ def requeue(job: str) -> Response:
     role="operator",
     summary="Pause the queue, or let it go on",
     body=SMALL,
-    answers={200: "{paused}"},
+    answers={200: Answer("as it is now", {"paused": bool})},
 )
 def pause() -> Response:
     """Pause the queue."""
@@ -201,7 +209,11 @@ def pause() -> Response:
 
 
 @noun.route(
-    "GET", "/recipes", role="viewer", summary="Recipes on offer", answers={200: "{recipes: [Recipe]}"}
+    "GET",
+    "/recipes",
+    role="viewer",
+    summary="Recipes on offer",
+    answers={200: Answer("the recipes", {"recipes": list[Offer]})},
 )
 def recipes() -> Response:
     """List recipes."""
@@ -214,7 +226,10 @@ def recipes() -> Response:
     role="agent",
     summary="An agent says that the job's process runs",
     body=SMALL,
-    answers={200: "{stop}", 409: "the lease is lost: end the job, report nothing"},
+    answers={
+        200: Answer("whether to stop", {"stop": bool}),
+        409: "the lease is lost: end the job, report nothing",
+    },
 )
 def start(job: str) -> Response:
     """Note a start."""
@@ -232,7 +247,10 @@ def start(job: str) -> Response:
     role="agent",
     summary="An agent prolongs its lease, and hears whether to stop the job",
     body=SMALL,
-    answers={200: "{stop}", 409: "the lease is lost: end the job, report nothing"},
+    answers={
+        200: Answer("whether to stop", {"stop": bool}),
+        409: "the lease is lost: end the job, report nothing",
+    },
 )
 def heartbeat(job: str) -> Response:
     """Prolong a lease."""
@@ -250,7 +268,7 @@ def heartbeat(job: str) -> Response:
     role="agent",
     summary="An agent says how an attempt ended; the same news twice is one",
     body=SMALL,
-    answers={200: "the Job", 409: "the job was given to another attempt"},
+    answers={200: Answer("the Job", Job), 409: "the job was given to another attempt"},
 )
 def finish(job: str) -> Response:
     """Note an end."""

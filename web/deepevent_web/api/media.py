@@ -6,9 +6,10 @@ from flask import Response
 
 from deepevent.store import media
 from deepevent.wire import is_ulid
+from deepevent_web.answers import Alert, Artifact, Line, Media, Whole
 from deepevent_web.fields import MAX_STEP, Query
 from deepevent_web.problems import not_found
-from deepevent_web.routes import Noun
+from deepevent_web.routes import Answer, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
@@ -39,7 +40,7 @@ def _id(run: str) -> str:
         "limit": "1 to 500",
         "cursor": "`next` of the page before",
     },
-    answers={200: "{media, next}"},
+    answers={200: Answer("a page", {"media": list[Media], "next": str | None})},
 )
 def index(run: str) -> Response:
     """List media."""
@@ -64,7 +65,7 @@ def index(run: str) -> Response:
     role="viewer",
     summary="What a run printed",
     query={"after": "an index", "limit": "1 to 2000", "search": "only lines that hold this text"},
-    answers={200: "{lines, next}"},
+    answers={200: Answer("a page", {"lines": list[Line], "next": Whole})},
 )
 def logs(run: str) -> Response:
     """List console lines."""
@@ -78,14 +79,24 @@ def logs(run: str) -> Response:
 
 
 @noun.route(
-    "GET", "/runs/<run>/artifacts", role="viewer", summary="A run's artifacts", answers={200: "{artifacts}"}
+    "GET",
+    "/runs/<run>/artifacts",
+    role="viewer",
+    summary="A run's artifacts",
+    answers={200: Answer("its artifacts", {"artifacts": list[Artifact]})},
 )
 def artifacts(run: str) -> Response:
     """List artifacts."""
     return answer({"artifacts": media.list_artifacts(services().db, _id(run))})
 
 
-@noun.route("GET", "/runs/<run>/alerts", role="viewer", summary="A run's alerts", answers={200: "{alerts}"})
+@noun.route(
+    "GET",
+    "/runs/<run>/alerts",
+    role="viewer",
+    summary="A run's alerts",
+    answers={200: Answer("its alerts", {"alerts": list[Alert]})},
+)
 def alerts(run: str) -> Response:
     """List alerts."""
     return answer({"alerts": media.list_alerts(services().db, _id(run))})

@@ -9,10 +9,11 @@ from flask import Response
 
 from deepevent.store import deletion, jobs, runs
 from deepevent_web import compare
+from deepevent_web.answers import Differences, Metric, Run, WholeRun
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.limits import LIMITS
 from deepevent_web.problems import Problem, not_found
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer, dumps, empty
 from deepevent_web.services import noted, principal, services
 
@@ -40,7 +41,10 @@ MAX_OFFSET = 10_000_000
         "among": "active (neither archived nor in the trash), archived, trash, or all but the trash",
         "offset": "how many runs to pass over",
     },
-    answers={200: "{runs, next, total, revision}", 422: "a mistake in the filter, with its place"},
+    answers={
+        200: Answer("a page", {"runs": list[Run], "next": str | None, "total": int, "revision": int}),
+        422: "a mistake in the filter, with its place",
+    },
 )
 def index() -> Response:
     """List runs."""
@@ -74,7 +78,7 @@ def index() -> Response:
     role="logger",
     summary="Make a run",
     body=Body(),
-    answers={201: "the Run"},
+    answers={201: Answer("the Run", WholeRun)},
     adds=True,
 )
 def create() -> Response:
@@ -112,7 +116,11 @@ def _id(run: str) -> str:
 
 
 @noun.route(
-    "GET", "/runs/<run>", role="viewer", summary="Show a run", answers={200: "the Run with all its parts"}
+    "GET",
+    "/runs/<run>",
+    role="viewer",
+    summary="Show a run",
+    answers={200: Answer("the Run with all its parts", WholeRun)},
 )
 def show(run: str) -> Response:
     """Show a run."""
@@ -125,7 +133,7 @@ def show(run: str) -> Response:
     role="operator",
     summary="Change a run's name, tags, notes or group, archive it, put it into the trash",
     body=Body(),
-    answers={200: "the Run"},
+    answers={200: Answer("the Run with all its parts", WholeRun)},
 )
 def update(run: str) -> Response:
     """Change a run."""
@@ -146,7 +154,7 @@ def update(run: str) -> Response:
     role="operator",
     summary="Change many runs at once, all or none",
     body=Body(),
-    answers={200: "{runs: [Run]}"},
+    answers={200: Answer("the runs", {"runs": list[Run]})},
 )
 def update_many() -> Response:
     """Change many runs."""
@@ -197,7 +205,7 @@ def delete(run: str) -> Response:
     "/runs/<run>/stop",
     role="operator",
     summary="Ask a run's script to stop",
-    answers={202: "the script will see it as run.should_stop"},
+    answers={202: Answer("the script will see it as run.should_stop", {"stop_requested": bool})},
 )
 def stop(run: str) -> Response:
     """Ask a script to stop; the job that it belongs to is stopped, and not taken for completed."""
@@ -211,7 +219,7 @@ def stop(run: str) -> Response:
     "/runs/<run>/metrics",
     role="viewer",
     summary="A run's metrics",
-    answers={200: "{metrics: [Metric]}"},
+    answers={200: Answer("its metrics", {"metrics": list[Metric]})},
 )
 def metrics(run: str) -> Response:
     """List a run's metrics."""
@@ -224,7 +232,7 @@ def metrics(run: str) -> Response:
     role="viewer",
     summary="Runs side by side, with what differs in config, packages, git and command",
     query={"runs": "2 to 100 run ids, separated by commas"},
-    answers={200: "{runs, differences}"},
+    answers={200: Answer("the runs", {"runs": list[Run], "differences": Differences})},
 )
 def side_by_side() -> Response:
     """Compare runs."""

@@ -10,7 +10,7 @@ from deepevent.store import access
 from deepevent_web import sessions
 from deepevent_web.fields import Fields, json_body
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer, empty
 from deepevent_web.services import principal, services
 from deepevent_web.shares import too_much
@@ -64,7 +64,13 @@ def _with_cookie(secret: str, max_age_s: float) -> Response:
     return response
 
 
-@noun.route("GET", "/session", role="any", summary="Who is signed in", answers={200: "{role, name, expires}"})
+@noun.route(
+    "GET",
+    "/session",
+    role="any",
+    summary="Who is signed in",
+    answers={200: Answer("who it is", {"role": str, "name": str, "expires": float | None})},
+)
 def show() -> Response:
     """Say who is signed in."""
     who = principal()
@@ -85,7 +91,7 @@ def sign_out() -> Response:
     "/session/codes",
     role="operator",
     summary="Make a new sign-in link",
-    answers={201: "{code, url, expires}"},
+    answers={201: Answer("the link", {"code": str, "url": str, "expires": float})},
 )
 def make_code() -> Response:
     """Make a code for another browser."""

@@ -15,11 +15,12 @@ from deepevent.recipes import Recipe, check_parameters
 from deepevent.search_space import MAX_GRID, Space, check_values, grid_size, read_space, restore
 from deepevent.store import sweep_rounds, sweeps
 from deepevent.store.sweeps import Plan
+from deepevent_web.answers import Sweep, Trial, WholeSweep
 from deepevent_web.api.jobs import MAX_PRIORITY, MAX_RETRIES, find_recipe
 from deepevent_web.fields import Fields, Query, json_body
 from deepevent_web.optimiser import MISSING, Optimiser, installed
 from deepevent_web.problems import Problem, not_found
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import principal, services
 from deepevent_web.sweep_driver import known, search_of
@@ -39,7 +40,9 @@ EMPTY = Body(limit_bytes=1024, optional=True)
     role="viewer",
     summary="List sweeps, the newest first",
     query={"limit": "1 to 200", "before": "`next` of the page before"},
-    answers={200: "{sweeps, next, available, revision}"},
+    answers={
+        200: Answer("a page", {"sweeps": list[Sweep], "next": int | None, "available": bool, "revision": int})
+    },
 )
 def index() -> Response:
     """List sweeps."""
@@ -59,7 +62,7 @@ def index() -> Response:
     summary="Begin a sweep over a recipe's parameters",
     body=BODY,
     answers={
-        201: "the Sweep",
+        201: Answer("the Sweep", Sweep),
         422: "no such recipe, or a space that does not fit it",
         501: "the server has no Optuna",
     },
@@ -101,7 +104,7 @@ def create() -> Response:
     "/sweeps/<sweep>",
     role="viewer",
     summary="Show a sweep with its trials",
-    answers={200: "the Sweep with `trials`"},
+    answers={200: Answer("the Sweep with its trials", WholeSweep)},
 )
 def show(sweep: str) -> Response:
     """Show a sweep."""
@@ -113,7 +116,11 @@ def show(sweep: str) -> Response:
     "/sweeps/<sweep>/importance",
     role="viewer",
     summary="How much each parameter decides over being among the best",
-    answers={200: "{importance: {parameter: share}}, empty while too few trials have a value"},
+    answers={
+        200: Answer(
+            "shares by parameter; none while too few trials have a value", {"importance": dict[str, float]}
+        )
+    },
 )
 def importance(sweep: str) -> Response:
     """Weigh the parameters."""
@@ -132,7 +139,10 @@ def importance(sweep: str) -> Response:
     role="operator",
     summary="Extend a sweep, or change how many trials run at once",
     body=SMALL,
-    answers={200: "the Sweep", 409: "fewer trials than there are, or more than the grid has points"},
+    answers={
+        200: Answer("the Sweep", Sweep),
+        409: "fewer trials than there are, or more than the grid has points",
+    },
 )
 def update(sweep: str) -> Response:
     """Change a sweep."""
@@ -154,7 +164,7 @@ def update(sweep: str) -> Response:
     role="operator",
     summary="Begin no more trials and stop those that are at work",
     body=EMPTY,
-    answers={202: "the Sweep"},
+    answers={202: Answer("the Sweep", Sweep)},
 )
 def stop(sweep: str) -> Response:
     """Stop a sweep."""
@@ -167,7 +177,11 @@ def stop(sweep: str) -> Response:
     role="operator",
     summary="Queue one more trial, with parameters of one's own",
     body=BODY,
-    answers={201: "the Trial", 409: "the sweep has as many trials as it may", 422: "outside of the space"},
+    answers={
+        201: Answer("the Trial", Trial),
+        409: "the sweep has as many trials as it may",
+        422: "outside of the space",
+    },
     adds=True,
 )
 def add_trial(sweep: str) -> Response:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from flask import Response, current_app, request
 
 from deepevent_web import figures, openapi
 from deepevent_web.problems import Problem
-from deepevent_web.routes import Noun
+from deepevent_web.routes import Answer, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
@@ -15,7 +17,11 @@ probes = Noun("probes", prefix="")
 
 
 @probes.route(
-    "GET", "/healthz", role="public", summary="Whether the process answers", answers={200: "{status}"}
+    "GET",
+    "/healthz",
+    role="public",
+    summary="Whether the process answers",
+    answers={200: Answer("well", {"status": Literal["ok"]})},
 )
 def healthz() -> Response:
     """Alive."""
@@ -27,7 +33,10 @@ def healthz() -> Response:
     "/readyz",
     role="public",
     summary="Whether events are taken",
-    answers={200: "{status}", 503: "the server is stopping, or its store does not answer"},
+    answers={
+        200: Answer("well", {"status": Literal["ok"]}),
+        503: "the server is stopping, or its store does not answer",
+    },
 )
 def readyz() -> Response:
     """Ready: not stopping, and the store answers."""
@@ -39,7 +48,11 @@ def readyz() -> Response:
 
 
 @probes.route(
-    "GET", "/metrics", role="viewer", summary="The server's own figures", answers={200: "Prometheus text"}
+    "GET",
+    "/metrics",
+    role="viewer",
+    summary="The server's own figures",
+    answers={200: Answer("Prometheus text", content_type="text/plain")},
 )
 def metrics() -> Response:
     """Figures for Prometheus."""
@@ -48,7 +61,13 @@ def metrics() -> Response:
     return Response(text, 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
-@noun.route("GET", "/openapi.json", role="any", summary="This description", answers={200: "OpenAPI 3.1"})
+@noun.route(
+    "GET",
+    "/openapi.json",
+    role="any",
+    summary="This description",
+    answers={200: Answer("OpenAPI 3.1", dict[str, Any])},
+)
 def openapi_json() -> Response:
     """The API's description."""
     return answer(openapi.document(current_app.extensions["deepevent.routes"].values(), request.script_root))
@@ -57,7 +76,13 @@ def openapi_json() -> Response:
 docs = Noun("docs", prefix="")
 
 
-@docs.route("GET", "/api/docs", role="any", summary="This description as a page", answers={200: "a page"})
+@docs.route(
+    "GET",
+    "/api/docs",
+    role="any",
+    summary="This description as a page",
+    answers={200: Answer("a page", content_type="text/html")},
+)
 def docs_page() -> Response:
     """The API's description as a page."""
     text = openapi.page(current_app.extensions["deepevent.routes"].values(), request.script_root)

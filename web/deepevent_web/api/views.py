@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from flask import Response
 
 from deepevent.store import views
+from deepevent_web.answers import View
 from deepevent_web.fields import ULID, Fields, json_body
 from deepevent_web.problems import Problem, not_found
-from deepevent_web.routes import Body, Noun
+from deepevent_web.routes import Answer, Body, Noun
 from deepevent_web.serialise import answer, empty
 from deepevent_web.services import principal, services
 
@@ -21,7 +22,13 @@ PAGES = re.compile(r"/(runs/[0-9a-hjkmnp-tv-z]{26}|compare|detections|jobs)?\Z")
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\\"<>#]")
 
 
-@noun.route("GET", "/views", role="viewer", summary="List the saved views by name", answers={200: "{views}"})
+@noun.route(
+    "GET",
+    "/views",
+    role="viewer",
+    summary="List the saved views by name",
+    answers={200: Answer("the views", {"views": list[View]})},
+)
 def index() -> Response:
     """List views."""
     return answer({"views": views.list_views(services().db)})
@@ -33,7 +40,7 @@ def index() -> Response:
     role="operator",
     summary="Save a view of the dashboard under a name",
     body=BODY,
-    answers={201: "the View", 422: "not an address of the dashboard, or too many views"},
+    answers={201: Answer("the View", View), 422: "not an address of the dashboard, or too many views"},
 )
 def create() -> Response:
     """Save a view."""
@@ -44,7 +51,13 @@ def create() -> Response:
     return answer(views.create_view(services().db, **given, created_by=principal().name), 201)
 
 
-@noun.route("GET", "/views/<view>", role="viewer", summary="Show a saved view", answers={200: "the View"})
+@noun.route(
+    "GET",
+    "/views/<view>",
+    role="viewer",
+    summary="Show a saved view",
+    answers={200: Answer("the View", View)},
+)
 def show(view: str) -> Response:
     """Show a view."""
     return answer(views.get_view(services().db, _id(view)))
@@ -56,7 +69,7 @@ def show(view: str) -> Response:
     role="operator",
     summary="Give a saved view another name, or let it show something else",
     body=BODY,
-    answers={200: "the View"},
+    answers={200: Answer("the View", View)},
 )
 def update(view: str) -> Response:
     """Change a view."""

@@ -7,8 +7,9 @@ from flask import Response
 from deepevent.errors import FilterError
 from deepevent.store import grouping, runs, vocabulary
 from deepevent.store.query import parse_field
+from deepevent_web.answers import Group, Names, Number
 from deepevent_web.fields import Query
-from deepevent_web.routes import Noun
+from deepevent_web.routes import Answer, Noun
 from deepevent_web.serialise import answer
 from deepevent_web.services import services
 
@@ -29,7 +30,9 @@ MAX_METRICS = 4096
         "filter": "an expression",
         "among": "as for /runs",
     },
-    answers={200: "{groups, n_groups, n_runs, truncated}"},
+    answers={
+        200: Answer("the groups", {"groups": list[Group], "n_groups": int, "n_runs": int, "truncated": bool})
+    },
 )
 def groups() -> Response:
     """Group runs."""
@@ -65,7 +68,7 @@ def groups() -> Response:
     "/names",
     role="viewer",
     summary="What a filter can name: config keys, metrics, tags, projects, groups",
-    answers={200: "{config, summary, metrics, tags, projects, groups}"},
+    answers={200: Answer("the names", Names)},
 )
 def names() -> Response:
     """List names."""
@@ -79,7 +82,7 @@ def names() -> Response:
     role="viewer",
     summary="Values that a field has in the newest runs",
     query={"of": "a name of the filter language"},
-    answers={200: "{values}"},
+    answers={200: Answer("the values, the commonest first", {"values": list[str | Number]})},
 )
 def values() -> Response:
     """List values."""
