@@ -189,7 +189,7 @@ def test_a_cascade_is_stopped_and_goes_on_in_the_run_of_its_net(
     look = Looking(server, wait_until)
     start_agent("--grace", "60", "--data", str(photographs.parent), recipes=None)
     shape = ("data=scenes", "epochs=10000", "crops_per_epoch=512", "batch_size=32", "mining_photographs=2")
-    job = deepevent("submit", "train-cascade", *shape)
+    job = deepevent("submit", "train-cascade", *shape, "--project", "evening")
 
     def nets() -> list[dict[str, Any]]:
         found = server.call("GET", "/api/v1/runs").json()["runs"]
@@ -208,6 +208,7 @@ def test_a_cascade_is_stopped_and_goes_on_in_the_run_of_its_net(
         done = int(torch.load(saved, weights_only=True)["progress"]["step"])
         (net,) = look.wait(lambda: steps() == done and nets())
         assert (net["name"], net["status"]) == ("det12 round 1", "stopped")
+        assert net["project"] == "evening"
         assert net["metrics"]["step/loss"]["n"] == done
         return done
 

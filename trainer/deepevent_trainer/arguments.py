@@ -1,4 +1,4 @@
-"""What several of the trainer's commands ask for in the same words: photographs, and threads.
+"""What several of the trainer's commands ask for in the same words: photographs, threads and the project.
 
 Knows argparse and where photographs come from; not what a command does with them.
 """
@@ -6,6 +6,7 @@ Knows argparse and where photographs come from; not what a command does with the
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,12 @@ from deepevent.errors import SettingsError
 from deepevent_trainer.data.bundled import bundled_photographs
 from deepevent_trainer.data.folder import read_folder
 from deepevent_trainer.data.photographs import Photograph
+
+
+def add_project(parser: argparse.ArgumentParser, usual: str) -> None:
+    """Add `--project`: a job's runs belong to the job's project, others to the `usual` one."""
+    project = os.environ.get("DEEPEVENT_PROJECT") or usual
+    parser.add_argument("--project", default=project, help=f"of the runs (DEEPEVENT_PROJECT, else {usual})")
 
 
 def add_photographs(parser: argparse.ArgumentParser) -> None:

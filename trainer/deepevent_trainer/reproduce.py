@@ -17,7 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepevent_trainer.arguments import add_photographs, add_threads, photographs_of, use_threads
+from deepevent_trainer.arguments import (
+    add_photographs,
+    add_project,
+    add_threads,
+    photographs_of,
+    use_threads,
+)
 from deepevent_trainer.calibrated_training import SIZES_PX, CascadeSettings, train_levels
 from deepevent_trainer.data.split import Division, divide
 from deepevent_trainer.experiments.cascades import ASKED, Questioned, Row
@@ -55,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     size.add_argument("--quick", action="store_const", dest="size", const="quick", help="minutes, one seed")
     size.add_argument("--full", action="store_const", dest="size", const="full", help="for a strong machine")
     add_threads(parser)
-    parser.add_argument("--project", default="reproduce", help="of the runs (%(default)s)")
+    add_project(parser, "reproduce")
     parser.add_argument("--list", action="store_true", help="print what would be trained, and stop")
 
 

@@ -17,7 +17,13 @@ import torch
 import deepevent
 from deepevent.errors import CheckpointInvalid, SettingsError
 from deepevent_trainer import checkpoint
-from deepevent_trainer.arguments import add_photographs, add_threads, photographs_of, use_threads
+from deepevent_trainer.arguments import (
+    add_photographs,
+    add_project,
+    add_threads,
+    photographs_of,
+    use_threads,
+)
 from deepevent_trainer.calibrated_training import SIZES_PX, CascadeSettings, train_levels
 from deepevent_trainer.cascade_training import train_cascade
 from deepevent_trainer.data.batches import Source
@@ -100,7 +106,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--describe", action="store_true", help="print the net's layers, parameters and FLOPs, and stop"
     )
     parser.add_argument("--name", help="of the run (the net's name)")
-    parser.add_argument("--project", default="cascade", help="(%(default)s)")
+    add_project(parser, "cascade")
     parser.add_argument("--group", help="of the run")
     parser.add_argument("--notes", default="", help="of the run")
 
