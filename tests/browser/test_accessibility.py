@@ -88,6 +88,26 @@ def test_the_keyboard_goes_through_the_page_in_its_order(open_page: Callable[...
     assert [name for name, visible in stops if not visible] == []
 
 
+def test_a_run_keeps_its_colour_and_is_not_told_by_it_alone(
+    open_page: Callable[..., Page], server: Any
+) -> None:
+    """A run has one colour on every page; of more runs than colours, no two have the same mark."""
+    listed = server.call("GET", "/api/v1/runs", params={"limit": 20}).json()["runs"]
+    ids = [run["id"] for run in listed]
+    page = open_page(f"/?show={ids[0]}")
+    row = page.locator(f'tr[data-run="{ids[0]}"]')
+    expect(row.locator(".swatch:not(.off)")).to_be_visible()
+    style = row.locator(".swatch").get_attribute("style")
+    assert style
+    page.goto(f"{server.url}/compare?runs={ids[0]}")
+    head = page.locator(".compare thead .swatch")
+    expect(head).to_have_attribute("style", style)
+    page.goto(f"{server.url}/compare?runs={','.join(ids)}")
+    expect(head).to_have_count(len(ids))
+    marks = head.evaluate_all("all => all.map((one) => `${one.className} ${one.getAttribute('style')}`)")
+    assert len(set(marks)) == len(ids)
+
+
 def test_what_happens_is_announced(open_page: Callable[..., Page]) -> None:
     """A change that moves no focus is told to a screen reader, with the way to undo it."""
     page = open_page("/")

@@ -133,6 +133,33 @@ def test_arrow_keys_step_through_the_stages(run: str, open_page: Callable[..., P
     expect(page.get_by_role("tab", name="det12").locator("b")).to_have_text("3")
 
 
+def test_the_chosen_stage_of_a_long_cascade_is_in_view(server: Any, open_page: Callable[..., Page]) -> None:
+    """Of ten stages on a telephone the last, which is chosen at first, can be seen, and so can the first."""
+    import numpy as np
+
+    import deepevent
+
+    image = np.zeros((96, 128, 3), np.uint8)
+    stage = {"kind": "classify", "boxes": [FACE], "scores": [0.9]}
+    stages = [stage | {"name": f"stage{i}"} | ({"parents": [0]} if i else {}) for i in range(10)]
+    with deepevent.start(name="long cascade") as run:
+        run.log_detections("samples", image, {"truth": [FACE], "train": False, "stages": stages}, step=0)
+        run.flush(30)
+    page = open_page(f"/detections?run={run.id}&stage=0", viewport={"width": 390, "height": 844})
+    first, last = page.get_by_role("tab", name="stage0"), page.get_by_role("tab", name="stage9")
+    expect(first).to_have_attribute("aria-selected", "true")
+    page.goto(f"{server.url}/detections?run={run.id}")
+    expect(last).to_have_attribute("aria-selected", "true")
+    page.wait_for_function(
+        "() => { const all = document.querySelector('.funnel'); const last = all.lastElementChild;"
+        " return all.scrollLeft + all.clientWidth >= last.offsetLeft + last.offsetWidth; }"
+    )
+    for _ in range(9):
+        page.keyboard.press("ArrowLeft")
+    expect(first).to_have_attribute("aria-selected", "true")
+    page.wait_for_function("() => document.querySelector('.funnel').scrollLeft < 2")
+
+
 def _press(page: Page, x: float, y: float) -> None:
     """Press a place of the photograph, in its own pixels."""
     page.wait_for_function("() => document.querySelector('.stage-pane canvas')?.width > 200")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,10 +30,35 @@ def test_a_logged_value_appears_without_a_reload(
     assert page.evaluate("window.notReloaded")
 
 
+# What a busy browser does: one call tells of leaving the screen and of coming back.
+SEVERAL_CHANGES = """
+const Observer = IntersectionObserver;
+globalThis.IntersectionObserver = class extends Observer {
+  constructor(listener, options) {
+    const before = { isIntersecting: false };
+    super((entries, me) => listener([before, ...entries], me), options);
+  }
+};
+"""
+
+
+def test_a_chart_that_left_and_came_back_at_once_is_drawn(
+    open_page: Callable[..., Page], script: Callable[..., Any], wait_for_points: Callable[..., None]
+) -> None:
+    """Of several changes that come together the last one holds, and what is on screen is drawn."""
+    logger = script(name="busy")
+    logger.log(0, val__loss=0.5)
+    logger.flush()
+    page = open_page("/")
+    page.add_init_script(SEVERAL_CHANGES)
+    page.reload()
+    wait_for_points(page, "loss", "val/loss", [[0, 0.5]])
+
+
 def test_train_and_validation_share_a_chart(
     open_page: Callable[..., Page], script: Callable[..., Any], wait_for_points: Callable[..., None]
 ) -> None:
-    """`train/x` and `val/x` are one chart, training dotted; a switch parts them."""
+    """`train/x` and `val/x` share a chart, other prefixes have sections; a switch parts the two."""
     logger = script(name="pair")
     logger.log(0, train__loss=0.5, val__loss=0.6)
     logger.flush()
@@ -41,6 +67,9 @@ def test_train_and_validation_share_a_chart(
     wait_for_points(page, "loss", "val/loss", [[0, 0.6]])
     traces = {t["metric"]: t for t in page.evaluate("window.deepevent.charts()")[0]["traces"]}
     assert (traces["train/loss"]["role"], traces["val/loss"]["role"]) == ("train", "validation")
+    logger.log(1, net__gradient=1.0, lr=0.1)
+    sections = page.locator(".chart-section > h2").filter(has_not_text="system")
+    expect(sections).to_have_text([re.compile("^training"), "net", "other"])
     page.get_by_label("train with val").uncheck()
     wait_for_points(page, "train/loss", "train/loss", [[0, 0.5]])
     wait_for_points(page, "val/loss", "val/loss", [[0, 0.6]])
@@ -110,9 +139,13 @@ def test_a_killed_server_leaves_no_gap_and_no_double(
         logger.log(step, val__loss=float(step))
         expected.append([step, step])
     wait_for_points(page, "loss", "val/loss", expected)
+    logger.log(3, val__loss=3.0)
+    expected.append([3, 3])
+    wait_for_points(page, "loss", "val/loss", expected)  # this one came by the socket
     server.kill()
-    expect(page.get_by_role("status").get_by_text("reconnecting")).to_be_visible()
-    for step in range(3, 8):
+    away = page.get_by_role("status").get_by_text(re.compile(r"^reconnecting, last point \d+ s ago$"))
+    expect(away).to_be_visible()
+    for step in range(4, 8):
         logger.log(step, val__loss=float(step))
         expected.append([step, step])
     server.start()

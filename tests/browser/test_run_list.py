@@ -63,6 +63,10 @@ def test_chosen_columns_show_config_metrics_and_courses(open_page: Callable[...,
     """A column is added from the choice, stands in the URL, sorts by its value, and draws a course."""
     page = open_page(LIBRARY)
     expect(page.locator(".spark path").first).to_be_attached()
+    expect(page.get_by_role("columnheader", name="val/accuracy best")).to_be_visible()
+    expect(
+        page.locator("tr[data-run]").first.get_by_text("@19").first
+    ).to_be_visible()  # the step of its best
     page.get_by_role("button", name="Columns").click()
     page.get_by_label("Find a column").fill("lr")
     page.get_by_role("button", name="config lr").click()

@@ -44,6 +44,7 @@ for step in range(5):
     run.log_image("sample", np.full((8, 8), step * 50, np.uint8), step=step, caption=f"after {step}")
     run.log_histogram("weights", noise.normal(step, 1, 500), step=step)
     run.log_text("story", f"chapter {step}", step=step)
+run.log_image("tower", np.zeros((2000, 50), np.uint8), step=4)
 run.log_table("confusion", [{"class": name, "n": n} for name, n in (("b", 2), ("a", 10), ("c", 1))], step=4)
 figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4], name="<img src=x onerror='parent.hacked=1'>"))
 run.log_figure("roc", figure, step=4)
@@ -78,6 +79,10 @@ def script(
     folder = tmp_path_factory.mktemp("script")
     (folder / "notes.md").write_text(NOTES)
     (folder / "best.pt").write_bytes(FILE)
+    (folder / "train.py").write_text("")
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (["init", "-q"], ["add", "train.py"], [*author, "commit", "-q", "-m", "empty"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
     (folder / "train.py").write_text(SCRIPT)
     process = subprocess.Popen(
         [sys.executable, "train.py", "notes.md", "best.pt"],
@@ -105,7 +110,7 @@ def run(script: subprocess.Popen[str]) -> str:
 
 
 def test_the_overview_says_what_the_run_was(open_page: Callable[..., Page], run: str) -> None:
-    """Config can be searched, the command and packages are there, metrics have their extremes."""
+    """Config can be searched; command, packages, the commit and its diff, and metrics' extremes are there."""
     page = open_page(f"/runs/{run}?tab=overview")
     config = page.locator(".tree-card").filter(has=page.get_by_role("heading", name="Config"))
     expect(config).to_contain_text("det12")
@@ -116,6 +121,10 @@ def test_the_overview_says_what_the_run_was(open_page: Callable[..., Page], run:
     packages.get_by_label("Search Packages").fill("numpy")
     expect(packages.locator(".leaf").first).to_contain_text("numpy")
     expect(page.get_by_role("row", name="val/loss")).to_contain_text("0.2000")
+    git = page.locator(".facts").filter(has=page.get_by_role("heading", name="Git"))
+    expect(git).to_contain_text("with changes")
+    git.get_by_text("Changes that were not committed").click()
+    expect(git.locator(".added").get_by_text("+import deepevent", exact=True)).to_be_visible()
 
 
 def test_notes_are_markdown_and_nothing_more(open_page: Callable[..., Page], run: str, server: Any) -> None:
@@ -147,6 +156,9 @@ def test_media_go_through_their_steps(open_page: Callable[..., Page], run: str) 
     image.get_by_label("Step of sample").focus()
     page.keyboard.press("ArrowLeft")
     expect(image.locator(".caption")).to_have_text("after 3")
+    tower = page.get_by_role("img", name="tower").bounding_box()
+    assert tower is not None
+    assert 0 < tower["height"] <= 420
     expect(page.get_by_role("img", name="Heat map of weights over 5 steps")).to_be_visible()
     drawn = "c => new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)"
     coloured = f"c => new Set(({drawn})(c)).size"

@@ -124,6 +124,10 @@ def test_a_drag_along_an_axis_keeps_what_passes(server: Any, open_page: Any) -> 
     page: Page = open_page(f"/sweeps/{begun.json()['id']}")
     expect(page.locator("polyline.line")).to_have_count(4, timeout=PATIENCE_MS)
     assert page.locator("img[src=x]").count() == 0
+    for width in (390, 1024):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1440, "height": 900})
     grip = page.locator(".trial-lines .grip").bounding_box()
     assert grip is not None
     middle = grip["x"] + grip["width"] / 2

@@ -212,8 +212,8 @@ export function Chart({ key_, axis_, label, version, build, onZoom, onVisible, o
     charts.set(node, mine);
     follow(node, mine);
     const seen = new IntersectionObserver(
-      ([entry]) => {
-        mine.visible = entry.isIntersecting;
+      (entries) => {
+        mine.visible = entries.at(-1).isIntersecting; // a busy page hears of several changes at once; the last one holds
         onVisible?.(mine.visible);
         if (mine.visible) ask(mine, { urgent: true });
       },

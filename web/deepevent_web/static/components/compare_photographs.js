@@ -66,7 +66,7 @@ function Tile({ run, photo, until, stageName, least, colours, onStages }) {
   const node = useRef(null);
   const [seen, setSeen] = useState(false);
   useEffect(() => {
-    const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && setSeen(true), { rootMargin: "200px" });
+    const watcher = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setSeen(true), { rootMargin: "200px" });
     watcher.observe(node.current);
     return () => watcher.disconnect();
   }, []);

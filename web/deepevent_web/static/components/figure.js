@@ -24,7 +24,7 @@ function Drawn({ item, name }) {
   const [problem, setProblem] = useState("");
   const holder = useRef(null);
   useEffect(() => {
-    const seen = new IntersectionObserver(([entry]) => entry.isIntersecting && setNear(true), { rootMargin: "200px" });
+    const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setNear(true), { rootMargin: "200px" });
     seen.observe(holder.current);
     const hear = (event) => event.source === frame.current?.contentWindow && event.data === "ready" && setReady(true);
     addEventListener("message", hear);
