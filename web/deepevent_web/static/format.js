@@ -86,6 +86,12 @@ export function cut(text, most) {
   return `${characters.slice(0, head).join("")}…${characters.slice(characters.length - (most - 1 - head)).join("")}`;
 }
 
+/** Who did something. A script of the server's own machine goes by the token that its home keeps for it. @param {string} name of a token */
+export function actor(name) {
+  const own = /^server\.json of ([^:]*):/.exec(name);
+  return own ? `a script on ${own[1]}` : name;
+}
+
 /** A config or summary value on one line. @param {unknown} v */
 export function plain(v) {
   if (typeof v === "string") return v;

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { getAudit } from "../api.js";
-import { moment } from "../format.js";
+import { actor, moment } from "../format.js";
 import { Name } from "./name.js";
 
 const PAGE = 25;
@@ -34,7 +34,7 @@ export function AuditLog() {
     ${entries?.length
       ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Audit log"><table class="plain audit">
           <thead><tr><th>When</th><th>Who</th><th>What</th><th>To what</th></tr></thead>
-          <tbody>${entries.map((one) => html`<tr key=${one.id}><td>${moment(one.time)}</td><td><${Name} text=${one.actor || "the server"} most=${32} /></td><td><${Name} text=${one.action} most=${32} /></td><td>${one.job_id ? `job ${one.job_id} ` : ""}<${Name} text=${one.detail} most=${400} /></td></tr>`)}</tbody>
+          <tbody>${entries.map((one) => html`<tr key=${one.id}><td>${moment(one.time)}</td><td><${Name} text=${actor(one.actor) || "the server"} most=${32} /></td><td><${Name} text=${one.action} most=${32} /></td><td>${one.job_id ? `job ${one.job_id} ` : ""}<${Name} text=${one.detail} most=${400} /></td></tr>`)}</tbody>
         </table></div>`
       : null}
     ${next ? html`<button class="button" onClick=${() => load(next)}>Older</button>` : null}

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api.js";
-import { ago, bytes, duration, moment, number, plain } from "../format.js";
+import { actor, ago, bytes, duration, moment, number, plain } from "../format.js";
 import { applyJob, isWorking } from "../queue.js";
 import { now } from "../state.js";
 import { Name } from "./name.js";
@@ -60,6 +60,6 @@ export function JobDetails({ job, mayAct }) {
       ${whole.reason ? html`<div class="wide"><dt>Reason</dt><dd>${whole.reason}</dd></div>` : null}
     </dl>
     <${Attempts} attempts=${whole.attempts} />
-    <ol class="history-list" aria-label="History">${whole.history.map((entry) => html`<li key=${entry.id}><span class="dim" title=${moment(number(entry.time))}>${ago(number(entry.time), now.value)}</span> ${entry.action}${entry.detail ? html` <span class="dim">${entry.detail}</span>` : null}${entry.actor ? html` <span class="dim">by ${entry.actor}</span>` : null}</li>`)}</ol>
+    <ol class="history-list" aria-label="History">${whole.history.map((entry) => html`<li key=${entry.id}><span class="dim" title=${moment(number(entry.time))}>${ago(number(entry.time), now.value)}</span> ${entry.action}${entry.detail ? html` <span class="dim">${entry.detail}</span>` : null}${entry.actor ? html` <span class="dim">by ${actor(entry.actor)}</span>` : null}</li>`)}</ol>
   </div>`;
 }

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api.js";
-import { ago, number, plain, value } from "../format.js";
+import { actor, ago, number, plain, value } from "../format.js";
 import { href, param, setParams } from "../router.js";
 import { now, session } from "../state.js";
 import { axesOf, better, followSweep, isOpen, linesOf, loadSweep, sweep } from "../sweeps.js";
@@ -104,7 +104,7 @@ export function SweepPage({ id }) {
     <main class="content sweep-page">
       ${problem ? html`<p class="problem" role="alert">${problem}</p>` : null}
       ${row.reason ? html`<p class="problem" role="alert">This sweep ended: ${row.reason}.</p>` : null}
-      <section class="card best"><header><h2>${best ? html`Best: ${value(row.best.value)}` : "No trial has completed yet"}</h2><small>begun ${ago(number(row.created), now.value)}${row.created_by ? ` by ${row.created_by}` : ""}</small></header>
+      <section class="card best"><header><h2>${best ? html`Best: ${value(row.best.value)}` : "No trial has completed yet"}</h2><small>begun ${ago(number(row.created), now.value)}${row.created_by ? ` by ${actor(row.created_by)}` : ""}</small></header>
         ${best ? html`<p><a href=${`/runs/${encodeURIComponent(best.run)}`}>trial ${best.number}</a> ${Object.entries(best.parameters).map(([key, v]) => html`<span key=${key}><span class="dim">${key}</span> <b>${typeof v === "number" ? value(v) : plain(v)}</b></span>`)}</p>` : null}
         <${Facts} row=${row} />
       </section>

@@ -1,6 +1,7 @@
 /** Saved views: names for addresses of the dashboard, since the address holds the whole view. Everybody goes to them; operators save, change and delete. */
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
+import { actor } from "../format.js";
 import { createView, deleteView, listViews, patchView } from "../api.js";
 import { announcement } from "../keys.js";
 import { route } from "../router.js";
@@ -16,7 +17,7 @@ function Row({ view, operator, act }) {
     const name = prompt("Name of the view", view.name);
     if (name && name.trim() && name !== view.name) act(() => patchView(view.id, { name: name.trim() }), "Renamed");
   };
-  return html`<li class="view-row"><a href=${view.address} aria-current=${isHere ? "page" : undefined} title=${`saved by ${view.created_by}`}><${Name} text=${view.name} most=${34} /></a>
+  return html`<li class="view-row"><a href=${view.address} aria-current=${isHere ? "page" : undefined} title=${`saved by ${actor(view.created_by)}`}><${Name} text=${view.name} most=${34} /></a>
     ${operator ? html`<span class="view-tools">
       ${isHere ? null : html`<button class="quiet" title="let it show what is seen now" onClick=${() => act(() => patchView(view.id, { address: here() }), "Updated")}>update</button>`}
       <button class="quiet" onClick=${rename}>rename</button>
