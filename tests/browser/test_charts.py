@@ -193,7 +193,7 @@ def test_charts_keep_their_place_and_size(pair: list[str], open_shared: Callable
     full = page.locator("article.card.full")
     expect(full.get_by_role("row", name="first")).to_contain_text("1.0100")
     page.reload()
-    expect(full).to_be_visible()
+    expect(full.get_by_role("row", name="first")).to_contain_text("1.0100")
     page.keyboard.press("Escape")
     expect(full).to_have_count(0)
     assert setting(page, "full") is None

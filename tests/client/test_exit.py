@@ -20,8 +20,14 @@ HEAD = "import atexit, os, signal, sys, threading, time\nimport deepevent\nrun =
 def run_script(body: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run a script that has a run; gives what became of it, and the lines that it printed."""
     script = HEAD + "print(run.folder, flush=True)\n" + body
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=_hear_ctrl_c)
     return done, done.stdout.splitlines()
+
+
+def _hear_ctrl_c() -> None:
+    """Where the tests themselves run in the background of a shell, a script is born deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.3])
