@@ -173,6 +173,28 @@ def read_points(
         return MetricReader(connection, found).points(start, min(found.n_points, start + limit))
 
 
+def read_news(db: Database, starts: Mapping[tuple[str, str, int], int]) -> dict[tuple[str, str, int], Points]:
+    """Read many series at once, in one snapshot: of each the raw points from an index on.
+
+    Args:
+        db: the store.
+        starts: the first index wanted of each `(run_id, metric, rank)`.
+
+    Returns: the points of those that there are, in order of arrival.
+    """
+    if not starts:
+        return {}
+    with db.read() as connection:
+        found = _find(connection, [Query(*key) for key in starts])
+        news = {}
+        for key, start in starts.items():
+            metric = found.get(key)
+            if metric is not None:
+                first = min(max(start, 0), metric.n_points)
+                news[key] = MetricReader(connection, metric).points(first, metric.n_points)
+        return news
+
+
 def lowest_rank(db: Database, run_id: str, metric: str) -> int:
     """Return the rank that a reader means who names none: the lowest that has logged this metric.
 

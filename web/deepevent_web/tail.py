@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepevent.errors import DeepEventError, RunNotFound
+from deepevent.errors import RunNotFound
 from deepevent.store import agents, changes, curves, jobs, runs, sweeps
 from deepevent_web.serialise import plain
 from deepevent_web.watchers import MAX_PENDING, SeriesKey, Watch, Watcher
@@ -202,7 +202,7 @@ class Tail:
         """Send what there is; whether something is left."""
         now = time.monotonic()
         left = False
-        read: dict[tuple[SeriesKey, int], Any] = {}
+        read: dict[tuple[SeriesKey, int], tuple[int, int, bytes]] = {}
         rows: dict[str, dict[str, Any] | None] = {}
         waiting_runs = self._runs_due(now)
         for watcher in self._all():
@@ -221,31 +221,36 @@ class Tail:
             left = left or watcher.has_news()
         return left
 
-    def _send_points(self, watcher: Watcher, read: dict[tuple[SeriesKey, int], Any]) -> None:
+    def _send_points(
+        self, watcher: Watcher, read: dict[tuple[SeriesKey, int], tuple[int, int, bytes]]
+    ) -> None:
         with self._lock:
             series = [(key, watcher.told.get(key, 0), end) for key, end in watcher.pending.items()]
             series = series[:SERIES_PER_MESSAGE]
         header: list[dict[str, Any]] = []
         pieces: list[bytes] = []
-        n_points = 0
         sent: dict[SeriesKey, int] = {}
+        near: list[tuple[SeriesKey, int, int]] = []
+        n_points = 0
         for key, start, end in series:
-            run, metric, rank = key
             if n_points >= POINTS_PER_MESSAGE:
                 break
             if end - start > POINTS_PER_SERIES:
                 # Too far behind to be told: an index beyond what the page has makes it fetch the curve.
+                run, metric, rank = key
                 header.append({"run": run, "metric": metric, "rank": rank, "index": end, "n": 0})
                 sent[key] = end
                 continue
-            if (key, start) not in read:
-                read[key, start] = self._read(key, start)
+            near.append((key, start, end))
+            n_points += end - start
+        self._read({key: start for key, start, _ in near if (key, start) not in read}, read)
+        for key, start, end in near:
             n, first, data = read[key, start]
             sent[key] = max(end, first + n)
             if n:
+                run, metric, rank = key
                 header.append({"run": run, "metric": metric, "rank": rank, "index": first, "n": n})
                 pieces.append(data)
-                n_points += n
         with self._lock:
             for key, end in sent.items():
                 if key in watcher.told:
@@ -255,15 +260,19 @@ class Tail:
         if header:
             watcher.outlet.send("points", {"revision": self._revision, "series": header}, b"".join(pieces))
 
-    def _read(self, key: SeriesKey, start: int) -> tuple[int, int, bytes]:
-        run, metric, rank = key
-        try:
-            points = curves.read_points(self._db, run, metric, rank, start)
-        except DeepEventError:
-            return 0, start, b""
-        columns = (points.steps, points.times, points.values)
-        data = b"".join(np.ascontiguousarray(column, dtype="<f8").tobytes() for column in columns)
-        return len(points.steps), points.first_index, data
+    def _read(
+        self, starts: dict[SeriesKey, int], read: dict[tuple[SeriesKey, int], tuple[int, int, bytes]]
+    ) -> None:
+        """Add to `read` what each of these series has from its start on: nothing, if it is gone."""
+        news = curves.read_news(self._db, starts)
+        for key, start in starts.items():
+            points = news.get(key)
+            if points is None:
+                read[key, start] = (0, start, b"")
+                continue
+            columns = (points.steps, points.times, points.values)
+            data = b"".join(np.ascontiguousarray(column, dtype="<f8").tobytes() for column in columns)
+            read[key, start] = (len(points.steps), points.first_index, data)
 
     def _runs_due(self, now: float) -> set[str]:
         """Runs whose row went out just now and must wait."""
